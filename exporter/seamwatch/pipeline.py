@@ -10,12 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any
 
 from seamwatch.errors import Reason
-
-EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 class StageKind(StrEnum):
@@ -56,6 +53,7 @@ class Seam:
 
     @property
     def crosses_teams(self) -> bool:
+        """Say whether one team feeds another here."""
         return self.upstream_team != self.downstream_team
 
 
@@ -80,6 +78,7 @@ class Pipeline:
 
     @cached_property
     def by_name(self) -> Mapping[str, Stage]:
+        """Return the stages by their names."""
         return {stage.name: stage for stage in self.stages}
 
     @cached_property
@@ -100,16 +99,20 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a stage said of itself at one reading; one of version, watermark, updated_at is known."""
+    """What a stage said of itself; one of version, watermark, updated_at is known."""
 
     healthy: bool | None = None  # the stage's own claim; None when it makes none
     version: str | None = None
     watermark: float | None = None  # event time up to which its output is complete
     updated_at: float | None = None  # when its job last ran: never freshness by itself
-    built_from: Mapping[str, str] = EMPTY  # upstream stage -> version it was built from
-    tuned_on: Mapping[str, str] = EMPTY  # upstream stage -> version its settings were chosen for
+    built_from: Mapping[str, str] = field(
+        default_factory=dict
+    )  # upstream stage -> version it was built from
+    tuned_on: Mapping[str, str] = field(
+        default_factory=dict
+    )  # upstream stage -> version its settings were chosen for
     rows: float | None = None
-    settings: Mapping[str, Any] = EMPTY
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,7 @@ class Verdict(StrEnum):
 
     @property
     def is_answer(self) -> bool:
+        """Say whether the model answered at all, so that it counts for accuracy."""
         return self not in (Verdict.ERROR, Verdict.TIMEOUT)
 
 

@@ -1,0 +1,1 @@
+"""The settings floor: what seamwatch.yaml may say."""

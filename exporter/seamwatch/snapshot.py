@@ -1,0 +1,81 @@
+"""All that is known of a pipeline now: immutable, replaced whole, read by everyone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from seamwatch.errors import Reason
+from seamwatch.freshness import Freshness
+from seamwatch.pipeline import Estimate, Pipeline, Reading, Task, Verdict
+from seamwatch.skew import Skew
+
+PROBE_BUCKETS: tuple[float, ...] = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Upper bounds of the probe duration histogram, seconds; one histogram a pipeline."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageState:
+    """Our reading of one stage. *reading* is None before the first attempt."""
+
+    reading: Reading | None = None
+    last_success: float | None = None  # wall clock of the last reading that gave an observation
+    failures: Mapping[Reason, int] = field(default_factory=dict)  # since the exporter started
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenState:
+    """The golden set and what the live model made of it. Ratios are None until an answer came."""
+
+    digest: str  # sha256 of the file, hex
+    task: Task
+    items: Mapping[str, int]  # state (asked, expired, not_yet_valid) -> number of items
+    verdicts: Mapping[Verdict, int]  # answers since the exporter started
+    accuracy: Estimate | None = None  # over the window
+    slices: Mapping[str, Estimate] = field(default_factory=dict)
+    availability: Estimate | None = None
+    measures: Mapping[str, float] = field(default_factory=dict)  # name -> value, over the window
+    window: int = 0  # answers in the window now
+    window_size: int = 0  # answers that a full window has
+    last_answer: float | None = None  # wall clock of the last answer (not error, not timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeState:
+    """What asking costs, and who really answers."""
+
+    duration_counts: tuple[int, ...] = (0,) * (len(PROBE_BUCKETS) + 1)  # per bucket, +Inf last
+    duration_sum: float = 0.0
+    over_budget: int = 0  # probes not sent because the budget was spent
+    budget_remaining: Mapping[str, int] = field(default_factory=dict)  # window (hour, day) -> left
+    answered_by: tuple[str, ...] = ()  # versions seen in the window, sorted
+    fallbacks: int = 0  # answers by another version than the model stage declares, since the start
+
+
+@dataclass(frozen=True, slots=True)
+class EndToEnd:
+    """Whether each target holds: True, False, or None where it is unknown or none is set."""
+
+    freshness: bool | None = None
+    accuracy: bool | None = None
+    availability: bool | None = None
+
+    @property
+    def is_bad(self) -> bool:
+        """Say whether a target is known not to hold."""
+        return False in (self.freshness, self.accuracy, self.availability)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that is known of one pipeline at *at*."""
+
+    pipeline: Pipeline
+    at: float
+    stages: Mapping[str, StageState]
+    freshness: Freshness
+    skews: tuple[Skew, ...]
+    end_to_end: EndToEnd
+    silent_failure: bool | None  # end to end is bad while every stage calls itself healthy
+    golden: GoldenState | None = None
+    probes: ProbeState | None = None
