@@ -20,7 +20,8 @@ class StageState:
 
     reading: Reading | None = None
     last_success: float | None = None  # wall clock of the last reading that gave an observation
-    failures: Mapping[Reason, int] = field(default_factory=dict)  # since the exporter started
+    reads: int = 0  # attempts since the exporter started
+    failures: Mapping[Reason, int] = field(default_factory=dict)  # attempts that gave nothing
 
 
 @dataclass(frozen=True, slots=True)
