@@ -91,6 +91,14 @@ class Pipeline:
         )
 
     @cached_property
+    def ancestors(self) -> Mapping[str, frozenset[str]]:
+        """For each stage all that it is made from, however far upstream."""
+        found: dict[str, frozenset[str]] = {}
+        for stage in self.stages:
+            found[stage.name] = frozenset(stage.after).union(*(found[up] for up in stage.after))
+        return found
+
+    @cached_property
     def outputs(self) -> tuple[str, ...]:
         """The stages that no other stage comes after."""
         used = {up for stage in self.stages for up in stage.after}
@@ -206,6 +214,9 @@ class Judged:
     verdict: Verdict
     credit: float | None
     at: float  # wall clock
+    measures: Mapping[str, float] = field(
+        default_factory=dict
+    )  # ranking and text: what this answer scores by each measure, e.g. ndcg, token_f1
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,137 @@
+"""Measure a batch of answers; scikit-learn where it has the measure.
+
+A measure that is not defined on the batch (one class only, no scores, nothing predicted) is
+absent: never 0, never NaN. A refused or invalid answer counts as a miss of the right label.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from seamwatch.pipeline import Task
+from seamwatch.scoring.classification import classified
+from seamwatch.scoring.columns import Columns
+
+
+def measures(columns: Columns) -> dict[str, float]:
+    """Return the measures of the task, name to value, over the answers in *columns*.
+
+    - binary: accuracy, balanced_accuracy, precision, recall, f1; with scores roc_auc, log_loss,
+      brier, calibration_error, and scored_ratio, the share of the answers that have a score;
+    - multiclass: the same, averaged over the labels that occur in the truth (macro);
+    - multilabel: subset_accuracy, f1_micro, f1_macro, f1_samples, hamming_loss;
+    - regression: mae, rmse, r2;
+    - ranking: recall_at_k, ndcg, mrr; text: exact_match, token_f1, rouge_l.
+
+    All are weighted by the items' weights. Items that the model should refuse count for accuracy
+    and subset_accuracy only: they have no label to be measured against.
+    """
+    if len(columns) == 0:
+        return {}
+    found = _TASKS[columns.task](columns)
+    return {name: float(value) for name, value in found.items() if math.isfinite(value)}
+
+
+def _means(columns: Columns) -> dict[str, float]:
+    """Average what ranking and text answers scored one by one."""
+    means = {}
+    for name, values in columns.measures.items():
+        pairs = [
+            (value, weight)
+            for value, weight in zip(values, columns.weights, strict=True)
+            if value is not None
+        ]
+        total = math.fsum(weight for _, weight in pairs)
+        means[name] = math.fsum(value * weight for value, weight in pairs) / total
+    return means
+
+
+def _multilabel(columns: Columns) -> dict[str, float]:
+    import numpy as np
+    from sklearn.metrics import f1_score, hamming_loss
+
+    weights = np.array(columns.weights)
+    found = {"subset_accuracy": float(np.average(columns.correct, weights=weights))}
+    asked = [place for place, one in enumerate(columns.true) if one is not None]
+    weights = weights[asked]
+    true = [columns.true[place] for place in asked]
+    predicted = [columns.predicted[place] for place in asked]
+    in_truth = sorted(set().union(*true))
+    others = sorted(set().union(*(one for one in predicted if one is not None)) - set(in_truth))
+    places = {label: place for place, label in enumerate(in_truth + others)}
+    if not places:
+        return found
+    truth = _indicators(true, places)
+    answers = _indicators([one or () for one in predicted], places)
+    found["hamming_loss"] = hamming_loss(truth, answers, sample_weight=weights)
+    f1 = {"sample_weight": weights, "zero_division": np.nan}
+    if in_truth:
+        found["f1_macro"] = f1_score(
+            truth, answers, labels=range(len(in_truth)), average="macro", **f1
+        )
+    # one more label that no truth has: an invalid answer to "no label" is not a good answer
+    unusable = [one is None for one in predicted]
+    truth, answers = (
+        _with_column(truth, [False] * len(true)),
+        _with_column(answers, unusable),
+    )
+    found["f1_micro"] = f1_score(truth, answers, average="micro", **f1)
+    f1["zero_division"] = 1.0  # no label expected and none answered
+    found["f1_samples"] = f1_score(truth, answers, average="samples", **f1)
+    return found
+
+
+def _indicators(rows: Sequence[Any], places: Mapping[str, int]) -> Any:
+    """Return a sparse 0/1 matrix, shape (rows, labels)."""
+    import numpy as np
+    from scipy.sparse import csr_matrix
+
+    starts, cells = [0], []
+    for one in rows:
+        cells.extend(sorted(places[label] for label in one))
+        starts.append(len(cells))
+    shape = (len(rows), len(places))
+    return csr_matrix((np.ones(len(cells), dtype=np.int8), cells, starts), shape=shape)
+
+
+def _with_column(matrix: Any, column: Sequence[bool]) -> Any:
+    import numpy as np
+    from scipy.sparse import csr_matrix, hstack
+
+    return hstack([matrix, csr_matrix(np.array(column, dtype=np.int8)[:, None])], format="csr")
+
+
+def _regression(columns: Columns) -> dict[str, float]:
+    import numpy as np
+    from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+
+    usable = [
+        (true, predicted, weight)
+        for true, predicted, weight in zip(
+            columns.true, columns.predicted, columns.weights, strict=True
+        )
+        if true is not None and predicted is not None
+    ]
+    if not usable:
+        return {}
+    true, predicted, weights = np.array(usable, dtype=float).T
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not finite: absent
+        found = {
+            "mae": mean_absolute_error(true, predicted, sample_weight=weights),
+            "rmse": root_mean_squared_error(true, predicted, sample_weight=weights),
+        }
+        if np.ptp(true) > 0:
+            found["r2"] = r2_score(true, predicted, sample_weight=weights)
+    return found
+
+
+_TASKS: Mapping[Task, Callable[[Columns], dict[str, float]]] = {
+    Task.BINARY: classified,
+    Task.MULTICLASS: classified,
+    Task.MULTILABEL: _multilabel,
+    Task.REGRESSION: _regression,
+    Task.RANKING: _means,
+    Task.TEXT: _means,
+}
