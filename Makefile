@@ -10,7 +10,7 @@ ifdef UV
   CREATE := $(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
   INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 else
-  CREATE := $(PYTHON) -m venv $(VENV)
+  CREATE := $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
   INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
