@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from functools import partial
 from time import monotonic
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -25,6 +25,8 @@ from seamwatch.errors import ReadError, Reason
 from seamwatch.faults import Rejected, retry_after, status_reason, translated
 from seamwatch.inflate import STEP, Inflater
 from seamwatch.resolver import Resolver
+
+__all__ = ["Endpoint", "Fetched", "Fetcher", "Rejected"]
 
 HEAD_BYTES = 1 << 20
 """Bytes that may come before the answer begins: a server may not send 1xx for ever."""
@@ -96,8 +98,8 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        make: partial[ResponseHandler] = partial(_Protocol, loop=self._loop)
-        self._factory = make
+        # private, but the one place that makes connections; without it nothing is retried
+        self._factory = cast("partial[ResponseHandler]", partial(_Protocol, loop=self._loop))
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
