@@ -8,8 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf, nextafter
+from typing import NamedTuple
 
-from seamwatch.pipeline import Seam
+from seamwatch.pipeline import Observation, Pipeline, Seam, Stage
+
+KEEP = 512
+"""Publications remembered for one stage."""
+
+KEEP_OF_VERSION = 64
+"""Publications remembered for one version whose watermark moves: spaced by age, at most a fifth of
+the age apart over a month of half-minute readings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +42,253 @@ class Freshness:
     watermark: float | None  # of the pipeline: the smallest at its outputs, None if one is unknown
     lags: Mapping[Seam, float | None]  # seconds lost over a seam, 0 or more; None if unknown
     bottleneck: Seam | None  # the seam that costs most; None when no seam is known to cost any
+
+
+class _Served(NamedTuple):
+    """What one stage serves now and served before."""
+
+    effective: float | None
+    past: tuple[Publication, ...]
+    news: Publication | None  # what it serves now, where that is not the newest of the past
+
+
+def freshness(
+    pipeline: Pipeline, observations: Mapping[str, Observation], history: History
+) -> Freshness:
+    """Return the effective watermark of each stage, the lag over each seam and the bottleneck.
+
+    The effective watermark is the smaller of what a stage reports and what its inputs allow, and
+    unknown when an input is: a claim that nobody can check must not look better because a stage
+    upstream stopped answering. Inputs are the stages it comes after, and any other stage upstream
+    that it names in ``built_from``. What an input allows:
+
+    - a version is named: the watermark that this version had, whether or not upstream answers now.
+      Where it moved under one version, the newest that was published when the stage was updated,
+      else the oldest. A version that was never seen is unknown.
+    - no version is named: the watermark that upstream had at the stage's ``updated_at``. Unknown
+      when nothing that old is remembered, or when upstream does not answer and may have published
+      more since.
+    - neither a version nor ``updated_at``: the watermark of now. Such a stage (a model, a
+      threshold) states no copy of its input, so it can be no fresher than what it reads.
+
+    A stage that names versions, but says neither ``updated_at`` nor a watermark, read them no
+    later than it was first seen to serve its own version.
+
+    What was found for a publication stands as long as the stage serves that same publication
+    (version and ``updated_at``), even when upstream's history has been thinned since.
+
+    The bottleneck is the seam with the largest lag among those that set their downstream's
+    watermark: where a fresh input meets an old one, the fresh one is not to blame. Of equal lags
+    the first by name. O(stages + edges); a lookup reads at most KEEP publications.
+
+    Args:
+        pipeline: stages in topological order.
+        observations: what each stage says now; a stage that could not be read is missing.
+        history: what each stage published, with or without what it serves now.
+    """
+    served: dict[str, _Served] = {}
+    lags: dict[Seam, float | None] = {}
+    costly: list[tuple[float, str, str, Seam]] = []
+    seams = iter(pipeline.seams)
+    for stage in pipeline.stages:
+        bounds = _serve(stage, pipeline, observations, history, served)
+        reached = served[stage.name].effective
+        tightest = None if reached is None or not bounds else min(bounds)
+        for place, up in enumerate(stage.after):
+            seam, start = next(seams), served[up].effective
+            lag = None if start is None or reached is None else max(0.0, start - reached)
+            lags[seam] = lag
+            if lag and bounds[place] == tightest:
+                costly.append((-lag, up, stage.name, seam))
+    effective = {name: one.effective for name, one in served.items()}
+    outputs = [effective[name] for name in pipeline.outputs]
+    return Freshness(effective, _smallest(outputs), lags, min(costly)[3] if costly else None)
+
+
+def remember(
+    publications: tuple[Publication, ...],
+    observation: Observation,
+    effective: float | None,
+    *,
+    now: float,
+    keep: int = KEEP,
+) -> tuple[Publication, ...]:
+    """Return *publications* with what the stage serves now; the same object when that is known.
+
+    A new version is a publication, and so is a watermark that moves under the same version: it
+    answers what the stage had at some time. An effective watermark that is unknown for a while
+    publishes nothing; one that becomes known completes the publication it was missing from.
+
+    ``since`` is the stage's ``updated_at``, unless that lies in the future, or before what was
+    published last (a rollback serves an old version again, but only from now on): then *now*.
+
+    Args:
+        publications: oldest first.
+        observation: what the stage says now.
+        effective: its effective watermark now, None if unknown.
+        now: wall clock, seconds since the epoch.
+        keep: the most to remember, 2 or more. Publications of the same version go first, so that
+            no version is forgotten because another one's watermark moved; then the oldest.
+    """
+    news = _news(publications, observation, effective, now)
+    if news is None:
+        return publications
+    if publications and publications[-1].since == news.since:
+        if publications[-1].version == news.version:
+            return (*publications[:-1], news)
+        news = Publication(news.version, news.watermark, nextafter(news.since, inf))
+    return _thinned([*publications, news], keep, now)
+
+
+def keeps_data_age(watermark: float | None, limit: float | None, *, now: float) -> bool | None:
+    """Say whether *watermark* is at most *limit* seconds before *now*; None if either is None.
+
+    For a stage's effective watermark and its ``data_age``, and for a pipeline's alike.
+    """
+    return None if watermark is None or limit is None else now - watermark <= limit
+
+
+def _serve(
+    stage: Stage,
+    pipeline: Pipeline,
+    observations: Mapping[str, Observation],
+    history: History,
+    served: dict[str, _Served],
+) -> tuple[float, ...]:
+    """Add what *stage* serves to *served*; return what each ``after`` input allows.
+
+    Empty when the effective watermark of the stage is unknown.
+    """
+    past = history.get(stage.name, ())
+    seen = observations.get(stage.name)
+    if seen is None:
+        served[stage.name] = _Served(None, past, None)
+        return ()
+    read_at, standing = _read_at(seen, past), _standing(seen, past)
+    named = seen.built_from
+    inputs = stage.after
+    if named:
+        upstream = pipeline.ancestors[stage.name]
+        inputs += tuple(up for up in named if up not in inputs and up in upstream)
+    bounds = [_bound(served[up], named.get(up), read_at, standing) for up in inputs]
+    effective = _smallest([*bounds, seen.watermark] if seen.watermark is not None else bounds)
+    served[stage.name] = _Served(effective, past, _news(past, seen, effective, inf))
+    known = tuple(bound for bound in bounds[: len(stage.after)] if bound is not None)
+    return known if effective is not None else ()
+
+
+def _read_at(seen: Observation, past: tuple[Publication, ...]) -> float:
+    """Return the time by which a stage had read its inputs, infinity if it reads them all along."""
+    if seen.updated_at is not None:
+        return seen.updated_at
+    if seen.built_from and seen.watermark is None and seen.version is not None:
+        return next((one.since for one in past if one.version == seen.version), inf)
+    return inf
+
+
+def _standing(seen: Observation, past: tuple[Publication, ...]) -> float | None:
+    """Return what was found for this very publication before, None if it is another or unknown."""
+    if seen.updated_at is None or not past:
+        return None
+    last = past[-1]
+    same = last.since == seen.updated_at and last.version == seen.version
+    return last.watermark if same else None
+
+
+def _bound(
+    up: _Served, version: str | None, read_at: float, standing: float | None
+) -> float | None:
+    """Return the watermark that one input allows."""
+    if version is not None:
+        found = _of_version(up, version, read_at)
+        return standing if found is None else found
+    if read_at == inf:
+        return up.effective
+    found = _as_of(up, read_at)
+    if found is None or standing is None:
+        return standing if found is None else found
+    return max(found, standing)
+
+
+def _of_version(up: _Served, version: str, read_at: float) -> float | None:
+    """Return the watermark of *version* as *read_at* found it, None if it was never seen."""
+    found = None
+    for one in (up.news, *reversed(up.past)) if up.news is not None else reversed(up.past):
+        if one is not None and one.version == version and one.watermark is not None:
+            found = one.watermark
+            if one.since <= read_at:
+                break
+    return found
+
+
+def _as_of(up: _Served, read_at: float) -> float | None:
+    """Return the watermark that upstream served at *read_at*, None if that is not certain."""
+    if up.news is not None and up.news.since <= read_at:
+        return up.news.watermark
+    for one in reversed(up.past):
+        if one.since <= read_at:
+            # Only something newer settles it: upstream may have published unseen since.
+            unsettled = one is up.past[-1] and up.news is None and up.effective is None
+            return None if unsettled else one.watermark
+    return None
+
+
+def _news(
+    past: tuple[Publication, ...], seen: Observation, effective: float | None, now: float
+) -> Publication | None:
+    """Return what a stage serves now as a publication, None if *past* ends with it already."""
+    last = past[-1] if past else None
+    if last is not None and last.version == seen.version:
+        if effective is None or effective == last.watermark:
+            return None
+        if last.watermark is None:
+            return Publication(last.version, effective, last.since)
+        since, version = seen.updated_at, last.version  # one string for all that share it
+    else:
+        since, version = seen.updated_at, seen.version
+    if since is None or since > now or (last is not None and since <= last.since):
+        since = now
+    return Publication(version, effective, since)
+
+
+def _smallest(watermarks: list[float | None]) -> float | None:
+    """Return the smallest, None if one is unknown or there is none."""
+    known = [one for one in watermarks if one is not None]
+    return min(known) if known and len(known) == len(watermarks) else None
+
+
+def _thinned(publications: list[Publication], keep: int, now: float) -> tuple[Publication, ...]:
+    """Return at most *keep* publications, and at most KEEP_OF_VERSION of the newest version."""
+    newest = publications[-1].version
+    places = [place for place, one in enumerate(publications) if one.version == newest]
+    if len(places) > KEEP_OF_VERSION:
+        del publications[_least(publications, places, now)]
+    while len(publications) > keep:
+        of_version: dict[str | None, list[int]] = {}
+        for place, one in enumerate(publications):
+            of_version.setdefault(one.version, []).append(place)
+        # What is served now stays, and so does the moment when its version came.
+        spare = {version: len(places) - 1 for version, places in of_version.items()}
+        spare[newest] -= 1
+        version = max(spare, key=spare.__getitem__)
+        some = spare[version] > 0
+        del publications[_least(publications, of_version[version], now) if some else 0]
+    return tuple(publications)
+
+
+def _least(publications: list[Publication], places: list[int], now: float) -> int:
+    """Return the one of *places* (two or more, all of one version) that is missed least.
+
+    The first stays, and of three or more the last. Of the others it is the one closest, for its
+    age, to its neighbours; but if possible none whose loss would make its time look fresher.
+    """
+    if len(places) == 2:
+        return places[1]
+    missed: list[tuple[bool, float, int]] = []
+    for before, place, after in zip(places, places[1:], places[2:], strict=False):
+        start = publications[before].since
+        gap = (publications[after].since - start) / max(now - start, 1e-9)
+        earlier, this = publications[place - 1].watermark, publications[place].watermark
+        fresher = earlier is not None and (this is None or earlier > this)
+        missed.append((fresher, gap, place))
+    return min(missed)[2]
