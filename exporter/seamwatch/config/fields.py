@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import jmespath
@@ -11,6 +13,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, S
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_LOOSE_DURATION = re.compile(
+    r"(\d+(?:\.\d+)?) *(msecs?|milliseconds?|sec(?:ond)?s?|min(?:ute)?s?|h(?:ou)?rs?|days?|weeks?|[smhdw])",
+    re.IGNORECASE,
+)
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)%")
 _SIZE = re.compile(r"(\d+)(B|KiB|MiB|GiB)")
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
@@ -21,27 +28,52 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+def shown(value: Any) -> str:
+    """Return *value* as a message shows it: short, texts in double quotes."""
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if value is None:
+        return "nothing"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:56] + '..."'
+
+
 def parse_duration(value: Any) -> float:
     """Return seconds for ``90s``, ``15m``, ``1h30m``; raise ValueError for anything else."""
     if isinstance(value, str):
         parts = _DURATION.findall(value)
         if parts and "".join(number + unit for number, unit in parts) == value:
             return sum(float(number) * _SECONDS[unit] for number, unit in parts)
-    raise ValueError(f"{value!r} is not a duration; write 90s, 15m, 6h or 2d")
+        if match := _LOOSE_DURATION.fullmatch(value):
+            meant = match[1] + ("ms" if match[2].lower().startswith("ms") else match[2][0].lower())
+            raise ValueError(f"{shown(value)} is not a duration; write {meant}")
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        raise ValueError(f"{shown(value)} has no unit; write {value:g}s, {value:g}m or {value:g}h")
+    raise ValueError(f"{shown(value)} is not a duration; write 90s, 15m, 6h or 2d")
+
+
+def parse_period(value: Any) -> float:
+    """Return seconds above 0; raise ValueError for anything else."""
+    seconds = parse_duration(value)
+    if seconds == 0:
+        raise ValueError(f"{shown(value)} is no time at all; write a duration above 0 such as 15m")
+    return seconds
 
 
 def parse_ratio(value: Any) -> float:
     """Return a number in [0, 1] for ``0.92`` or ``92%``; raise ValueError for anything else."""
+    instead = "0.92 or 92%"
     ratio: float | None = None
-    if isinstance(value, str) and value.endswith("%"):
-        try:
-            ratio = float(value[:-1]) / 100
-        except ValueError:
-            ratio = None
+    if isinstance(value, str) and (match := _PERCENT.fullmatch(value)):
+        ratio = float(match[1]) / 100
     elif isinstance(value, int | float) and not isinstance(value, bool):
         ratio = float(value)
+        if 1 < ratio <= 100:
+            instead = f"{ratio / 100:g} or {ratio:g}%"
     if ratio is None or not 0 <= ratio <= 1:
-        raise ValueError(f"{value!r} is not a ratio; write 0.92 or 92%")
+        raise ValueError(f"{shown(value)} is not a ratio; write {instead}")
     return ratio
 
 
@@ -49,7 +81,7 @@ def parse_size(value: Any) -> int:
     """Return bytes for ``64KiB`` or ``1MiB``; raise ValueError for anything else."""
     if isinstance(value, str) and (match := _SIZE.fullmatch(value)):
         return int(match[1]) * _BYTES[match[2]]
-    raise ValueError(f"{value!r} is not a size; write 64KiB, 1MiB or 1GiB")
+    raise ValueError(f"{shown(value)} is not a size; write 64KiB, 1MiB or 1GiB")
 
 
 def _check_expression(value: Any) -> Any:
@@ -57,8 +89,12 @@ def _check_expression(value: Any) -> Any:
         try:
             jmespath.compile(value)
         except JMESPathError as error:
-            reason = str(error).splitlines()[0]
-            raise ValueError(f"{value!r} is not a JMESPath expression: {reason}") from error
+            position = getattr(error, "lex_position", None)
+            where = "" if position is None else f" (see its character {position + 1})"
+            raise ValueError(
+                f"{shown(value)} is not a JMESPath expression{where}; write a path such as"
+                " data.label or outputs[0].score"
+            ) from error
     return value
 
 
@@ -83,6 +119,10 @@ def _listed(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _one_or_many_of(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [schema, {"type": "array", "items": schema}]}
+
+
 _DURATION_SCHEMA = {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$"}
 _RATIO_SCHEMA = {
     "anyOf": [
@@ -97,6 +137,13 @@ Duration = Annotated[
     Field(json_schema_extra=_as(_DURATION_SCHEMA)),
 ]
 """Seconds, written ``90s 15m 6h 2d``."""
+
+Period = Annotated[
+    float,
+    BeforeValidator(parse_period),
+    Field(json_schema_extra=_as(_DURATION_SCHEMA)),
+]
+"""Seconds above 0, written like a duration."""
 
 Ratio = Annotated[
     float,
@@ -118,10 +165,20 @@ Expression = Annotated[str, BeforeValidator(_check_expression)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]*$", max_length=128)]
 """A name that becomes a label value and a part of URLs."""
 
-Names = Annotated[tuple[Name, ...], BeforeValidator(_one_or_many)]
+_NAME_SCHEMA = {"type": "string", "pattern": r"^[a-zA-Z0-9][a-zA-Z0-9._-]*$", "maxLength": 128}
+
+Names = Annotated[
+    tuple[Name, ...],
+    BeforeValidator(_one_or_many),
+    Field(json_schema_extra=_as(_one_or_many_of(_NAME_SCHEMA))),
+]
 """One name or a list of them."""
 
-Texts = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
+Texts = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_one_or_many),
+    Field(json_schema_extra=_as(_one_or_many_of({"type": "string"}))),
+]
 """One text or a list of them."""
 
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from seamwatch.config.fields import Duration, Name, Names, Ratio, Section, Texts
+from seamwatch.config.addresses import DEFAULT_STORE, ExternalUrl, Listen, StoreUrl
+from seamwatch.config.fields import Name, Names, Period, Ratio, Section, Texts
 from seamwatch.config.models import ModelSection
 from seamwatch.config.sources import SourceSection
 
@@ -39,9 +40,9 @@ class StageSection(Section):
     after: Names = ()
     tuned_on: Names = ()
     source: SourceSection | None = None
-    every: Duration = 30.0
-    timeout: Duration = 5.0
-    data_age: Duration | None = None
+    every: Period = 30.0
+    timeout: Period = 5.0
+    data_age: Period | None = None
 
 
 class GoldenSection(Section):
@@ -49,7 +50,7 @@ class GoldenSection(Section):
 
     file: str
     task: Literal["binary", "multiclass", "multilabel", "regression", "ranking", "text"]
-    every: Duration = 15.0  # one probe each
+    every: Period = 15.0  # one probe each
     window: Annotated[int, Field(ge=1)] | None = (
         None  # answers the accuracy is over; default 1 pass
     )
@@ -88,7 +89,7 @@ class _Slo(Section):
 class FreshnessSlo(_Slo):
     """The data behind the answers is at most this old."""
 
-    data_age: Duration
+    data_age: Period
 
 
 class RatioSlo(_Slo):
@@ -119,8 +120,8 @@ class PipelineSection(Section):
 class WebSection(Section):
     """Where the exporter listens."""
 
-    listen: str = ":10064"
-    external_url: str | None = None
+    listen: Listen = ":10064"
+    external_url: ExternalUrl | None = None
     config_file: str | None = None  # Prometheus exporter-toolkit format: TLS, basic auth
 
 
@@ -129,5 +130,5 @@ class Settings(Section):
 
     teams: dict[Name, TeamSection]
     pipelines: dict[Name, PipelineSection]
-    store: str = "sqlite:///seamwatch.db"
+    store: StoreUrl = DEFAULT_STORE
     web: WebSection = WebSection()

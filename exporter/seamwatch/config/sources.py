@@ -5,9 +5,11 @@ A kind is one section here, one line in SourceSection, and one reader in ``seamw
 
 from __future__ import annotations
 
-from typing import Literal, Self
+import re
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from seamwatch.config.fields import Expression, Secret, Section, Size, Texts
 from seamwatch.config.reach import HttpTarget
@@ -15,11 +17,25 @@ from seamwatch.config.reach import HttpTarget
 TimeFormat = Literal["auto", "rfc3339", "s", "ms", "us", "ns"]
 
 
+def _check_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{value!r} is not an IANA time zone; write e.g. UTC or Europe/Berlin"
+        ) from error
+    return value
+
+
+Zone = Annotated[str, AfterValidator(_check_zone)]
+"""The name of an IANA time zone."""
+
+
 class TimeSection(Section):
     """How a source writes timestamps; ``auto`` takes RFC 3339 text and epoch seconds."""
 
     time: TimeFormat = "auto"
-    zone: str | None = None  # IANA zone of timestamps that carry none
+    zone: Zone | None = None  # of timestamps that carry none
 
 
 class FieldsSection(Section):
@@ -81,10 +97,25 @@ class PrometheusSource(HttpTarget, TimeSection):
         return self
 
 
+DIALECTS: tuple[str, ...] = ("sqlite", "postgresql", "postgres")
+
+
+def _check_dialect(value: SecretStr) -> SecretStr:
+    # The URL may hold a password, so the message names no more of it than its scheme.
+    scheme = value.get_secret_value().partition(":")[0].partition("+")[0]
+    if scheme not in DIALECTS:
+        found = scheme if re.fullmatch(r"[a-z][a-z0-9]{0,30}", scheme) else "this"
+        raise ValueError(
+            f"{found} databases cannot be read; write sqlite:///file.db or postgresql://user@host/db"
+        )
+    return value
+
+
 class SqlSource(TimeSection):
     """One row of a query; its columns are named like the fields of the stage contract."""
 
-    url: Secret | None = None  # SQLAlchemy URL: sqlite:///file.db, postgresql://user@host/db
+    # as SQLAlchemy writes them: sqlite:///file.db, postgresql://user@host/db
+    url: Annotated[Secret, AfterValidator(_check_dialect)] | None = None
     url_file: str | None = None
     query: str
     healthy: Texts = HEALTHY
@@ -96,17 +127,78 @@ class SqlSource(TimeSection):
         return self
 
 
+DATE_PARTS: dict[str, str] = {
+    "%Y": r"\d{4}",
+    "%m": r"\d\d",
+    "%d": r"\d\d",
+    "%j": r"\d{3}",
+    "%H": r"\d\d",
+    "%M": r"\d\d",
+    "%S": r"\d\d",
+}
+"""What ``watermark_in_name`` may contain, and the digits that each part stands for."""
+
+
+def _check_date_pattern(value: str) -> str:
+    parts = re.findall(r"%.?", value)
+    unknown = [part for part in parts if part not in DATE_PARTS]
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is not one of {' '.join(DATE_PARTS)}")
+    if "%Y" not in parts or not ({"%m", "%d"} <= set(parts) or "%j" in parts):
+        raise ValueError(f"{value!r} is not a whole date; write e.g. %Y-%m-%d or %Y%m%d%H")
+    if len(parts) != len(set(parts)):
+        raise ValueError(f"{value!r} names a part of the date twice")
+    return value
+
+
+def _check_path(value: str) -> str:
+    _, separator, rest = value.partition("://")
+    if separator and "@" in rest.partition("/")[0] and ":" in rest.partition("@")[0]:
+        raise ValueError("a path may not carry a password; write it under options")
+    if not value.strip() or "\0" in value:
+        raise ValueError("write the path of a file, e.g. /data/manifest.json")
+    return value
+
+
 class FileSource(TimeSection):
     """A file or object store through fsspec: a manifest, or the newest object of a pattern."""
 
-    path: str  # /data/manifest.json, s3://bucket/index/*.parquet, http://host/manifest.json
+    # /data/manifest.json, s3://bucket/index/*.parquet, http://host/manifest.json
+    path: Annotated[str, AfterValidator(_check_path)]
     read: Literal["manifest", "newest"] = "manifest"
-    # newest: how a date stands in the name, e.g. "%Y-%m-%d"; it becomes the watermark
-    watermark_in_name: str | None = None
-    options: dict[str, Secret] = Field(default_factory=dict)  # fsspec storage options
+    # newest: how a date stands in the path, e.g. "%Y-%m-%d"; it becomes the watermark, in UTC
+    # unless `zone` says otherwise, and the newest object is the one with the newest date
+    watermark_in_name: Annotated[str, AfterValidator(_check_date_pattern)] | None = None
+    # fsspec storage options, e.g. endpoint_url, anon, username, password
+    options: dict[str, Secret | bool | int] = Field(default_factory=dict)
     max_bytes: Size = 1 << 20
     fields: FieldsSection = FieldsSection()
     healthy: Texts = HEALTHY
+
+    @property
+    def protocol(self) -> str:
+        """The kind of store, e.g. s3; ``file`` for a path without one."""
+        scheme, separator, _ = self.path.partition("://")
+        return scheme.lower() if separator else "file"
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.watermark_in_name is not None and self.read == "manifest":
+            raise ValueError("watermark_in_name needs read: newest")
+        if self.protocol in ("http", "https"):
+            if self.read == "newest":
+                raise ValueError(
+                    "an http address lists no objects; write a manifest, or a store such as s3://"
+                )
+            if self.options:
+                raise ValueError(
+                    "an http address takes no options; use the http source for headers"
+                )
+        if self.protocol == "file" and self.options:
+            raise ValueError("a local path takes no options")
+        if self.read == "manifest" and re.search(r"[*?\[]", self.path) and self.protocol == "file":
+            raise ValueError("a manifest is one file; write read: newest for a pattern")
+        return self
 
 
 class StaticSource(TimeSection):
