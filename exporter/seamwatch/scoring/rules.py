@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal
@@ -85,6 +85,12 @@ def labels_of(value: Any) -> tuple[str, ...] | None:
     return None if None in texts else texts  # type: ignore[return-value]
 
 
+def label_set_of(value: Any) -> frozenset[str] | None:
+    """Return a list of labels as a set of texts; None when *value* is no such list."""
+    texts = labels_of(value)
+    return None if texts is None else frozenset(texts)
+
+
 def number_of(value: Any) -> float | None:
     """Return a finite number; None for anything else, also for numbers written as text."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -97,6 +103,17 @@ def number_of(value: Any) -> float | None:
 
 
 def positive_among(labels: frozenset[str] | set[str]) -> str | None:
-    """Return the one label that says yes (1, true, yes, positive); None unless there is just one."""
+    """Return the one label that says yes (1, true, yes, positive); None unless just one does."""
     found = [label for label in labels if label.casefold() in _YES]
     return found[0] if len(found) == 1 else None
+
+
+SHAPES: Mapping[Task, Callable[[Any], Any]] = {
+    Task.BINARY: label_of,
+    Task.MULTICLASS: label_of,
+    Task.MULTILABEL: label_set_of,
+    Task.REGRESSION: number_of,
+    Task.RANKING: labels_of,
+    Task.TEXT: label_of,
+}
+"""How each task reads a value, the answer's as well as the truth's; None: it has another shape."""

@@ -9,7 +9,7 @@ from typing import Any
 from seamwatch.errors import Reason
 from seamwatch.pipeline import Answer, GoldenItem, Judged, Task, Verdict
 from seamwatch.scoring.ranking import ranked
-from seamwatch.scoring.rules import Rules, label_of, labels_of, number_of
+from seamwatch.scoring.rules import SHAPES, Rules
 from seamwatch.scoring.textmatch import likeness, tokens
 
 _NEARLY_ONE = 1 - 1e-9  # a credit of 1 that went through floating point
@@ -40,7 +40,7 @@ def shaped(value: Any, rules: Rules) -> Any:
 
     Labels are text, several labels a frozenset, a ranking a tuple of text, a number a float.
     """
-    found = _SHAPES[rules.task](value)
+    found = SHAPES[rules.task](value)
     known = rules.known_labels
     if found is not None and known is not None:
         given = (found,) if isinstance(found, str) else found
@@ -101,7 +101,7 @@ def _best(found: Any, superseded: tuple[Any, ...], rules: Rules) -> float:
 
 
 def _credit(found: Any, expected: Any, rules: Rules) -> _Credit:
-    truth = _SHAPES[rules.task](expected)
+    truth = SHAPES[rules.task](expected)
     if truth is None:  # a superseded answer of another shape matches nothing
         return 0.0, {}
     return _CREDITS[rules.task](found, truth, rules)
@@ -146,23 +146,10 @@ def _alike(found: str, truth: str, rules: Rules) -> _Credit:
     return measured["exact_match" if exact else rules.text_measure], measured
 
 
-def _label_set(value: Any) -> frozenset[str] | None:
-    labels = labels_of(value)
-    return None if labels is None else frozenset(labels)
-
-
 _LABELLED = (Task.BINARY, Task.MULTICLASS, Task.MULTILABEL)
 _MEASURES: Mapping[Task, tuple[str, ...]] = {
     Task.RANKING: ("recall_at_k", "ndcg", "mrr"),
     Task.TEXT: ("exact_match", "token_f1", "rouge_l"),
-}
-_SHAPES: Mapping[Task, Callable[[Any], Any]] = {
-    Task.BINARY: label_of,
-    Task.MULTICLASS: label_of,
-    Task.MULTILABEL: _label_set,
-    Task.REGRESSION: number_of,
-    Task.RANKING: labels_of,
-    Task.TEXT: label_of,
 }
 _CREDITS: Mapping[Task, Callable[[Any, Any, Rules], _Credit]] = {
     Task.BINARY: _equal,

@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from seamwatch.pipeline import Estimate, Judged, Verdict
-from seamwatch.scoring.columns import Columns, Row, from_rows, row
 from seamwatch.scoring.intervals import estimate
-from seamwatch.scoring.rules import Rules
 
 _ONE = 1 << 32
 
@@ -52,21 +50,19 @@ class _Entry:
     weight: int
     credit: int
     slice: str
-    row: Row | None  # None for error and timeout
 
 
 class Window:
     """The last *size* probes of one golden set; one writer, not safe between threads.
 
     Errors and timeouts take up places too: after a whole pass of them the accuracy is unknown
-    instead of yesterday's. Texts of questions and of text answers are not kept.
+    instead of yesterday's. Questions and answers are not kept.
     """
 
-    def __init__(self, size: int, rules: Rules) -> None:
+    def __init__(self, size: int) -> None:
         if size < 1:
             raise ValueError(f"a window of {size} answers holds nothing; give 1 or more")
         self.size = size
-        self.rules = rules
         self._entries: deque[_Entry] = deque()
         self._all = _Sums()
         self._slices: dict[str, _Sums] = {}
@@ -87,22 +83,20 @@ class Window:
         if len(self._entries) == self.size:
             self._count(self._entries.popleft(), -1)
         item, verdict = judged.item, judged.verdict
-        is_answer = verdict is not Verdict.ERROR and verdict is not Verdict.TIMEOUT
         entry = _Entry(
             verdict,
             max(1, round(item.weight * _ONE)),
             round((judged.credit or 0.0) * _ONE),
             item.slice,
-            row(judged, self.rules) if is_answer else None,
         )
         self._entries.append(entry)
         self._count(entry, 1)
-        if is_answer:
+        if verdict.is_answer:
             self._last_answer = judged.at
 
     def _count(self, entry: _Entry, sign: int) -> None:
         self._verdicts[entry.verdict] += sign
-        if entry.row is None:
+        if not entry.verdict.is_answer:
             return
         correct = entry.verdict is Verdict.CORRECT
         self._all.add(entry.weight, correct, entry.credit, sign)
@@ -139,7 +133,3 @@ class Window:
     def last_answer(self) -> float | None:
         """Return the wall clock of the newest answer in the window (not error, not timeout)."""
         return self._last_answer if self._all.n else None
-
-    def columns(self) -> Columns:
-        """Return the answers in the window as columns, for ``measures`` in a worker process."""
-        return from_rows([one.row for one in self._entries if one.row is not None], self.rules)
