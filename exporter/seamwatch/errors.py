@@ -26,6 +26,8 @@ class Reason(StrEnum):
     AMBIGUOUS = "ambiguous"  # several results where one was expected
     QUERY = "query"  # the other side refused the query
     LOCKED = "locked"  # a database or file that somebody else holds
+    DISK_FULL = "disk_full"  # no space, or a quota, where something must be written
+    CORRUPT = "corrupt"  # a file or database that is damaged, or is none at all
     MISSING_DRIVER = "missing_driver"  # an optional extra is not installed
     BUSY = "busy"  # the previous reading of the same thing has not ended yet
     INTERNAL = "internal"  # our own mistake: counted, logged with its traceback
@@ -58,3 +60,7 @@ class ScoringError(SeamwatchError, ValueError):
 
 class StoreError(SeamwatchError):
     """The store could not be read or written; what was to be written is kept for the next try."""
+
+    def __init__(self, message: str, *, reason: Reason = Reason.INTERNAL) -> None:
+        super().__init__(message)
+        self.reason = reason
