@@ -143,7 +143,7 @@ PIPELINES: tuple[Family, ...] = (
         (*_S, "reason"),
         "Attempts to read the stage that gave nothing, by reason;"
         " a reason appears once it has happened, stage_reads_total is there from the start",
-        "one for each stage and reason that it has failed for; the reasons are a fixed list of 21",
+        "one for each stage and reason that it has failed for; the reasons are a fixed list",
     ),
     _gauge(
         "stage_healthy",

@@ -65,13 +65,17 @@ class OwnMetrics(Collector):
         """Note how long a scrape took."""
         self._scrape = seconds
 
+    def lagged(self, seconds: float) -> None:
+        """Note that the event loop came late by *seconds*."""
+        self._lags.append(seconds)
+
     async def watch_loop(self) -> None:
         """Measure how late the event loop comes, until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + _LAG_EVERY
             await asyncio.sleep(_LAG_EVERY)
-            self._lags.append(max(0.0, loop.time() - due))
+            self.lagged(max(0.0, loop.time() - due))
 
     def describe(self) -> Iterable[Metric]:
         """Return the families without samples, so that registering collects nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 
 from prometheus_client.utils import floatToGoString
@@ -37,9 +38,13 @@ def number(value: float) -> str:
     """Return *value* as prometheus-client writes it: like Go, with an exponent from 1e6 on."""
     if -1e6 < value < 1e6:
         return repr(float(value))
+    if 1e6 <= value < 1e16:  # every timestamp; a third of the time that the library takes
+        whole, _, fraction = repr(float(value)).partition(".")
+        return f"{whole[0]}.{whole[1:]}{fraction}".rstrip("0.") + f"e+{len(whole) - 1:02d}"
     return _go(value)
 
 
+@lru_cache(maxsize=8192)  # names of pipelines, stages and teams come again in every render
 def escaped(value: str) -> str:
     """Return *value* as it stands between the quotes of a label."""
     if len(value) > LONGEST_VALUE or "\0" in value or not value.isascii():
@@ -79,9 +84,10 @@ class Renderer:
     """Turns samples into lines, for the *families* given and in their order."""
 
     def __init__(self, families: Sequence[Family]) -> None:
-        self._index = {family.name: index for index, family in enumerate(families)}
         shared = {family.labels: _Labels.of(family.labels) for family in families}
-        self._labels = {family.name: shared[family.labels] for family in families}
+        self._styles = {
+            family.name: (index, shared[family.labels]) for index, family in enumerate(families)
+        }
         self._buckets = {
             family.name: _Labels.of((*family.labels, "le"))
             for family in families
@@ -93,24 +99,27 @@ class Renderer:
 
         Raises KeyError for a family that is not in the catalogue.
         """
-        lines: list[list[str]] = [[] for _ in self._index]
-        texts: dict[tuple[_Labels, tuple[str, ...]], str] = {}  # most label sets stand many times
+        lines: list[list[str]] = [[] for _ in self._styles]
+        texts: dict[_Labels, dict[tuple[str, ...], str]] = {
+            labels: {} for _, labels in self._styles.values()
+        }  # half of the label sets stand in several families
         series = dropped = 0
         for name, values, value in samples:
-            size = len(value.counts) + 2 if isinstance(value, Distribution) else 1
+            index, labels = self._styles[name]
+            text = texts[labels].get(values)
+            if text is None:
+                text = texts[labels][values] = labels.text(values)
+            if isinstance(value, Distribution):
+                new = self._histogram(name, text, values, value)
+                size = len(new)
+            else:
+                new = [f"{name}{text} {number(value)}\n"]
+                size = 1
             if series + size > limit:
                 dropped += size
                 continue
             series += size
-            labels = self._labels[name]
-            key = (labels, values)
-            text = texts.get(key)
-            if text is None:
-                text = texts[key] = labels.text(values)
-            if isinstance(value, Distribution):
-                lines[self._index[name]] += self._histogram(name, text, values, value)
-            else:
-                lines[self._index[name]].append(f"{name}{text} {number(value)}\n")
+            lines[index] += new
         chunks = tuple("".join(family).encode() for family in lines)
         return Rendered(chunks, series, dropped)
 
