@@ -129,6 +129,7 @@ class Failure:
 
     reason: Reason
     message: str
+    retry_after: float | None = None  # seconds that the other side asked us to wait
 
 
 @dataclass(frozen=True, slots=True)

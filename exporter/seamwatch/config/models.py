@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
 from seamwatch.config.fields import Duration, Expression, Listed, Name, Section, Texts
+from seamwatch.config.placeholders import check
 from seamwatch.config.reach import HttpTarget
 
 
@@ -22,6 +24,17 @@ class HttpModel(HttpTarget):
     scores: Expression | None = None  # a mapping of label to score
     answered_by: Expression | None = None
     refused: Expression | None = None  # true when the model says that it declines
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        if self.method == "GET" and self.json_body is not None:
+            raise ValueError("method GET sends no json; write method: POST, or query instead")
+        if not check(self.json_body, "json") + check(self.query, "query"):
+            raise ValueError(
+                "nothing of the golden item is sent to the model; write for example"
+                ' json: {question: "{{ input }}"}'
+            )
+        return self
 
 
 class TensorSection(Section):
@@ -45,7 +58,18 @@ class TensorSection(Section):
     ]
     value: Any = "{{ input }}"
     # without a shape: [1] for one value, [1, n] for a list of n
-    shape: Annotated[tuple[int, ...], Listed] | None = None
+    shape: Annotated[tuple[int, ...], Listed] | None = None  # one length may be -1: what is left
+    parameters: dict[str, Any] = Field(default_factory=dict)  # e.g. content_type: str
+
+    @model_validator(mode="after")
+    def _can_be_made(self) -> Self:
+        if not check(self.value, "value"):
+            raise ValueError('value sends nothing of the golden item; write value: "{{ input }}"')
+        lengths = self.shape or ()
+        if any(length < 1 and length != -1 for length in lengths) or lengths.count(-1) > 1:
+            found = list(lengths)
+            raise ValueError(f"shape {found} is none; write lengths of 1 or more, at most one -1")
+        return self
 
 
 class OpenInferenceModel(HttpTarget):
@@ -53,11 +77,20 @@ class OpenInferenceModel(HttpTarget):
 
     model: str
     version: str | None = None
-    inputs: Annotated[tuple[TensorSection, ...], Listed]
+    inputs: Annotated[tuple[TensorSection, ...], Listed, Field(min_length=1)]
     parameters: dict[str, Any] = Field(default_factory=dict)
     answer: str  # name of the output tensor
     score: str | None = None
     labels: Texts | None = None  # label for each class index, where the answer is an index
+
+    @model_validator(mode="after")
+    def _base_address(self) -> Self:
+        path = urlsplit(self.url).path.rstrip("/")
+        if path.endswith("/v2") or "/v2/models/" in path:
+            raise ValueError(
+                "url is the server's base address; leave out /v2 and what follows, and give model"
+            )
+        return self
 
 
 class BudgetSection(Section):
