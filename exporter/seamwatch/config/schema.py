@@ -63,6 +63,9 @@ class GoldenSection(Section):
     k: Annotated[int, Field(ge=1)] = 10  # ranking: cut-off rank
     at_least: Ratio | None = None  # ranking and text: credit from which an answer is correct
     text_measure: Literal["exact", "token_f1", "rouge_l"] = "exact"
+    ranking_measure: Literal["recall_at_k", "ndcg", "mrr"] = "recall_at_k"
+    # binary: what the model's single score is the confidence in, its answer or the positive label
+    score_of: Literal["answer", "positive"] = "answer"
 
 
 class QualitySection(Section):
