@@ -20,7 +20,8 @@ from jmespath.exceptions import JMESPathError
 from seamwatch.config.sources import HEALTHY, FieldsSection, TimeFormat
 from seamwatch.errors import ReadError, Reason
 from seamwatch.pipeline import Observation
-from seamwatch.sources.times import Times, shown
+from seamwatch.sources.quoting import problem, shown
+from seamwatch.sources.times import Times
 
 MAX_TEXT = 200  # characters of a version or a name: both become label values
 MAX_ENTRIES = 100  # of built_from, tuned_on and settings
@@ -105,8 +106,7 @@ class Contract:
                 values[field] = find(document)
             except (JMESPathError, RecursionError, TypeError, ValueError, ArithmeticError) as error:
                 raise _refuse(
-                    f"{where}: the expression for {field} failed on this answer: "
-                    f"{shown(str(error).splitlines()[0], 120)}"
+                    f"{where}: the expression for {field} failed on this answer: {problem(error)}"
                 ) from error
         return self.observe(values, now=now, where=where, found=document)
 

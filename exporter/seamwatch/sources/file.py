@@ -21,9 +21,9 @@ from seamwatch.pipeline import Observation
 from seamwatch.sources import local
 from seamwatch.sources.body import decode
 from seamwatch.sources.contract import Contract, contract
+from seamwatch.sources.quoting import shown
 from seamwatch.sources.reach import Reach, Source
 from seamwatch.sources.remote import Remote
-from seamwatch.sources.times import shown
 
 _WILD = re.compile(r"[*?\[]")
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from seamwatch.errors import ReadError, Reason
-from seamwatch.sources.row import MAX_CELL, Row, check_columns, one_row, problem
+from seamwatch.sources.quoting import problem
+from seamwatch.sources.row import MAX_CELL, Row, check_columns, one_row
 
 if TYPE_CHECKING:
     import asyncpg

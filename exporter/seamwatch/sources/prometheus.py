@@ -15,8 +15,8 @@ from seamwatch.faults import Rejected, error_text
 from seamwatch.pipeline import Observation
 from seamwatch.sources.body import decode
 from seamwatch.sources.contract import contract
+from seamwatch.sources.quoting import shown
 from seamwatch.sources.reach import Reach
-from seamwatch.sources.times import shown
 
 PATH = "/api/v1/query"
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from seamwatch.errors import ReadError, Reason
 from seamwatch.sources.local import too_large
-from seamwatch.sources.row import problem
+from seamwatch.sources.quoting import problem
 
 # What the stores call the time of the last change, and the packages that fsspec needs for them.
 _MODIFIED = ("mtime", "LastModified", "last_modified", "updated", "modified", "modify")

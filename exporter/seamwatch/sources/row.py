@@ -9,7 +9,7 @@ import orjson
 
 from seamwatch.config.sources import FieldsSection
 from seamwatch.errors import ReadError, Reason
-from seamwatch.sources.times import shown
+from seamwatch.sources.quoting import shown
 
 MAX_CELL = 64 << 10  # characters of one cell
 
@@ -17,12 +17,6 @@ Row = dict[str, Any]  # column name -> value as the driver gives it
 
 FIELDS: tuple[str, ...] = tuple(FieldsSection.model_fields)
 MAPPINGS: tuple[str, ...] = ("built_from", "tuned_on")
-
-
-def problem(error: BaseException) -> str:
-    """Return the first line of a driver's text, bounded."""
-    lines = str(error).splitlines() or [type(error).__name__]
-    return shown(lines[0], 200).strip('"')
 
 
 def _field(column: str) -> str | None:

@@ -10,7 +10,8 @@ from time import monotonic
 
 from seamwatch.errors import ReadError, Reason
 from seamwatch.sources.local import regular_file
-from seamwatch.sources.row import Row, check_columns, one_row, problem
+from seamwatch.sources.quoting import problem
+from seamwatch.sources.row import Row, check_columns, one_row
 from seamwatch.sources.threads import Threads
 
 LOCK_SHARE = 0.5  # of the timeout: how long to wait for somebody else's lock

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from seamwatch.config.sources import TimeFormat
 from seamwatch.errors import ReadError, Reason
+from seamwatch.sources.quoting import shown
 
 FUTURE = 300.0  # seconds that clocks of others may be ahead of ours
 EARLIEST = 1e8  # 1973-03-03: anything before is a zero value or another unit, not data
@@ -36,25 +37,6 @@ _TEXT = re.compile(
 @lru_cache(maxsize=1024)
 def _zone(name: str | None) -> ZoneInfo | None:
     return None if name is None else ZoneInfo(name)
-
-
-def shown(value: Any, limit: int = 60) -> str:
-    """Return *value* as a person would quote it in a message, at most *limit* characters."""
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    if isinstance(value, dict):
-        return f"a mapping of {len(value)} entries"
-    if isinstance(value, list | tuple):
-        return f"a list of {len(value)}"
-    if isinstance(value, bytes | bytearray | memoryview):
-        return f"{len(value)} bytes"
-    if isinstance(value, int) and value.bit_length() > 200:
-        return "a number of more than 60 digits"
-    text = value.isoformat() if isinstance(value, date | datetime) else str(value)
-    short = text if len(text) <= limit else text[: limit - 1] + "…"
-    # ascii() of what cannot be printed, so that a message never breaks a log line or a terminal
-    short = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in short)
-    return f'"{short}"' if isinstance(value, str) else short
 
 
 def moment(seconds: float) -> str:
