@@ -1,0 +1,250 @@
+"""Start and end what the demo consists of: the pipeline's process and the real exporter on it.
+
+Everything lives in one folder: databases, manifest, golden set, seamwatch.yaml, logs, and
+``demo.json``, by which the other commands find a demo that runs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from seamwatch.demo.example import configuration
+from seamwatch.errors import SeamwatchError
+
+HOST = "127.0.0.1"
+PATIENCE = 120.0  # seconds for a process to listen, on a machine that has much else to do
+GOODBYE = 8.0  # seconds from SIGTERM to SIGKILL
+STAGE_PORTS = 7  # six stages and the control port
+LARGEST = 8 << 20  # bytes of an answer that are read
+OURS = ("demo.json", "pipeline.json", "index.json", "golden.jsonl", "seamwatch.yaml")
+DATABASES = ("documents.db", "seamwatch.db")
+REPLACED = (
+    *OURS,
+    *(f"{name}{end}" for name in DATABASES for end in ("", "-wal", "-shm", "-journal")),
+)
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where a demo answers."""
+
+    exporter: str
+    addresses: Mapping[str, str]  # stage or "control" -> base address
+
+
+class Demo:
+    """Owns the two processes; ``stop`` ends them and everything that they started."""
+
+    def __init__(self, folder: Path, *, port: int) -> None:
+        self.folder = folder
+        self.port = port
+        self._children: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> Running:
+        """Start both and wait until they answer; raise SeamwatchError, with nothing left running."""
+        _check_free(self.folder)
+        _check_ports(range(self.port, self.port + STAGE_PORTS + 1))
+        _clear(self.folder)
+        try:
+            addresses = self._start_pipeline()
+            running = Running(f"http://{HOST}:{self.port}", addresses)
+            self._start_exporter(running)
+            (self.folder / "demo.json").write_text(
+                json.dumps({"exporter": running.exporter, "addresses": addresses}, indent=1)
+            )
+        except BaseException:
+            self.stop()
+            raise
+        return running
+
+    def ended(self) -> str | None:
+        """Return a sentence about a process that ended on its own, None while both run."""
+        names = ("pipeline", "exporter")
+        for name, child in zip(names, self._children, strict=False):
+            if child.poll() is not None:
+                return f"the {name} ended with code {child.returncode}{self._last_words(name)}"
+        return None
+
+    def stop(self) -> None:
+        """End both, politely first; return when they are gone."""
+        with suppress(FileNotFoundError):
+            (self.folder / "demo.json").unlink()
+        for child in reversed(self._children):
+            _signal(child, signal.SIGTERM)
+        deadline = time.monotonic() + GOODBYE
+        for child in reversed(self._children):
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(max(0.0, deadline - time.monotonic()))
+            _signal(child, signal.SIGKILL)
+            child.wait()
+        self._children.clear()
+
+    def _start_pipeline(self) -> dict[str, str]:
+        self._spawn("pipeline", "seamwatch.demo.serve", str(self.folder), str(self.port + 1))
+        file = self.folder / "pipeline.json"
+        self._wait("pipeline", file.exists)
+        addresses: dict[str, str] = json.loads(file.read_text())["addresses"]
+        return addresses
+
+    def _start_exporter(self, running: Running) -> None:
+        settings = self.folder / "seamwatch.yaml"
+        settings.write_text(configuration(running.addresses, port=self.port), encoding="utf-8")
+        listen = f"--web.listen-address={HOST}:{self.port}"
+        self._spawn("exporter", "seamwatch", "run", "--config", str(settings), listen)
+        self._wait("exporter", lambda: fetch(f"{running.exporter}/metrics") is not None)
+
+    def _spawn(self, name: str, *arguments: str) -> None:
+        with (self.folder / f"{name}.log").open("wb") as out:
+            self._children.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", *arguments],
+                    cwd=self.folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,  # Ctrl-C reaches us alone; we end them in order
+                    preexec_fn=_end_with_parent,
+                )
+            )
+
+    def _wait(self, name: str, answers: Any) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not answers():
+            if sentence := self.ended():
+                raise SeamwatchError(sentence)
+            if time.monotonic() > deadline:
+                raise SeamwatchError(
+                    f"the {name} did not answer within {PATIENCE:.0f} s{self._last_words(name)}"
+                )
+            time.sleep(0.05)
+
+    def _last_words(self, name: str) -> str:
+        """Return the end of a log, for an error text."""
+        log = self.folder / f"{name}.log"
+        lines = log.read_text(errors="replace").strip().splitlines()[-8:] if log.exists() else []
+        return "".join(f"\n  {line}" for line in [f"see {log}:", *lines])
+
+
+def find(folder: Path) -> Running:
+    """Return the demo that runs in *folder*; raise SeamwatchError where none does."""
+    file = folder / "demo.json"
+    try:
+        found = json.loads(file.read_text())
+        running = Running(found["exporter"], found["addresses"])
+    except (OSError, ValueError, KeyError, TypeError):
+        running = None
+    if running is None or fetch(f"{running.addresses.get('control')}/status") is None:
+        raise SeamwatchError(
+            f"no demo is running in {folder}; start one with `seamwatch demo`, in another terminal"
+        )
+    return running
+
+
+def fetch(url: str, *, timeout: float = 2.0) -> bytes | None:
+    """Return the body, also of an error status; None where nothing answers in time."""
+    try:
+        with urlopen(url, timeout=timeout) as response:  # noqa: S310 - our own addresses
+            body: bytes = response.read(LARGEST)
+            return body
+    except HTTPError as error:
+        with error:
+            return error.read(LARGEST)
+    except (OSError, HTTPException, ValueError):
+        return None
+
+
+def control(running: Running, verb: str, faults: Iterable[str] = ()) -> list[str]:
+    """Break or heal the running pipeline; return what is broken afterwards.
+
+    Raises:
+        SeamwatchError: the pipeline refuses, with its own words, or does not answer.
+    """
+    request = Request(
+        f"{running.addresses['control']}/{verb}",
+        data=json.dumps({"faults": list(faults)}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    try:
+        with urlopen(request, timeout=30) as response:
+            broken: list[str] = json.load(response)["broken"]
+            return broken
+    except HTTPError as error:
+        with error:
+            raise SeamwatchError(error.read(LARGEST).decode(errors="replace")) from error
+    except (OSError, HTTPException, ValueError) as error:
+        raise SeamwatchError(f"the demo's control port does not answer: {error}") from error
+
+
+def _check_free(folder: Path) -> None:
+    """Refuse a folder where a demo runs, or one that holds something else."""
+    try:
+        running: Running | None = find(folder)
+    except SeamwatchError:
+        running = None
+    if running is not None:
+        raise SeamwatchError(
+            f"a demo is already running in {folder} ({running.exporter}/metrics); end it, or give"
+            " another --state-dir and --port"
+        )
+    known = {*REPLACED, "pipeline.log", "exporter.log", ".gitignore", "index.partial"}
+    if folder.is_dir() and (strange := {path.name for path in folder.iterdir()} - known):
+        raise SeamwatchError(
+            f"{folder} holds files that are not the demo's ({', '.join(sorted(strange)[:3])});"
+            " give an empty or new --state-dir"
+        )
+    if folder.exists() and not folder.is_dir():
+        raise SeamwatchError(f"{folder} is a file; give a folder as --state-dir")
+
+
+def _check_ports(ports: range) -> None:
+    if ports.start < 1 or ports.stop > 65536:
+        raise SeamwatchError(f"--port {ports.start}: give a port from 1 to {65535 - STAGE_PORTS}")
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError as error:
+                raise SeamwatchError(
+                    f"port {port} is in use; the demo needs {ports.start} to {ports.stop - 1}:"
+                    " give another --port"
+                ) from error
+
+
+def _clear(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in REPLACED:
+            (folder / name).unlink(missing_ok=True)
+        (folder / ".gitignore").write_text("*\n")
+    except OSError as error:
+        raise SeamwatchError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def _signal(child: subprocess.Popen[bytes], number: int) -> None:
+    """Send *number* to the child and to all that it started; each is a session of its own."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, number)
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to end this child when the demo is killed and cannot; others have no such call."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
