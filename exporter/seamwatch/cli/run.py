@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seamwatch.cli.logs import FORMATS, LEVELS, set_up
@@ -38,6 +39,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument(
         "--web.config.file",
         dest="web_config",
+        type=Path,
         metavar="FILE",
         help="TLS and basic auth in the format of the Prometheus exporter-toolkit",
     )

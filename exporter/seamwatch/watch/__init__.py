@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from seamwatch.freshness import Publication
 from seamwatch.snapshot import Snapshot
 from seamwatch.watch.one import PipelineWatch
 from seamwatch.watch.schedule import Schedule
+from seamwatch.watch.stages import Change
 
 __all__ = ["Keeper", "PipelineWatch", "Watch"]
 
@@ -25,8 +25,8 @@ TICK = 15.0  # seconds after which a pipeline is judged again although nothing w
 class Keeper(Protocol):
     """Who shows snapshots and remembers publications."""
 
-    def publish(self, snapshot: Snapshot, published: Mapping[str, Publication]) -> None:
-        """Show *snapshot*; keep what stages *published*, by stage."""
+    def publish(self, snapshot: Snapshot, changes: Sequence[Change]) -> None:
+        """Show *snapshot*; keep what *changes* say that stages published."""
 
     def withdraw(self, pipeline: str) -> None:
         """Show nothing of *pipeline* any more."""

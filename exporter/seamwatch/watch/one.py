@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 from seamwatch.config.schema import PipelineSection
 from seamwatch.errors import ReadError, Reason
@@ -16,7 +17,7 @@ from seamwatch.snapshot import Snapshot
 from seamwatch.sources import Source
 from seamwatch.watch.probing import Probing
 from seamwatch.watch.schedule import Job
-from seamwatch.watch.stages import StageMemory
+from seamwatch.watch.stages import Change, StageMemory
 from seamwatch.watch.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ class PipelineWatch:
         pipeline: Pipeline,
         section: PipelineSection,
         *,
+        base_dir: Path,
         readers: Mapping[str, Source],
         probing: Probing | None,
         history: Mapping[str, tuple[Publication, ...]],
@@ -45,6 +47,7 @@ class PipelineWatch:
     ) -> None:
         self.pipeline = pipeline
         self.section = section
+        self.base_dir = base_dir
         self.readers = readers
         self.probing = probing
         self.stages = StageMemory(pipeline, frozenset(readers), history=dict(history))
@@ -121,8 +124,8 @@ class PipelineWatch:
         self._changed()
         return True
 
-    def judge(self) -> tuple[Snapshot, dict[str, Publication]]:
-        """Return the snapshot of now, and what stages published since the last one."""
+    def judge(self) -> tuple[Snapshot, list[Change]]:
+        """Return the snapshot of now, and what the stages published since the last one."""
         now = self._clock()
         golden = self.probing.golden_state(now=now) if self.probing else None
         probes = self.probing.probe_state(now=now) if self.probing else None
@@ -137,6 +140,8 @@ class PipelineWatch:
                 self.stages.states[name] = state
             if name in before.stages.history:
                 self.stages.history[name] = before.stages.history[name]
+        if self.probing is not None and before.probing is not None:
+            self.probing.take_over(before.probing, now=self._clock())
 
     async def close(self) -> None:
         """Cancel open questions and let go of the readers."""

@@ -1,59 +1,153 @@
-"""From a pipeline's configuration to what watching it needs: readers, golden set, client, jobs."""
+"""From a configuration to the pipelines under watch: readers, golden sets, clients, memory."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from seamwatch import golden, sources
-from seamwatch.config import Config
+from seamwatch import golden, models, sources
+from seamwatch.config import Config, load
+from seamwatch.config.schema import PipelineSection
+from seamwatch.errors import SeamwatchError
 from seamwatch.fetch import Fetcher
-from seamwatch.pipeline import Judged
-from seamwatch.sources import Reach, Source
+from seamwatch.freshness import Publication
+from seamwatch.golden import GoldenSet
+from seamwatch.models import AdaptiveLimit
+from seamwatch.pipeline import Answer, Judged
+from seamwatch.sources import Reach
+from seamwatch.store import Asked
+from seamwatch.watch.one import PipelineWatch
+from seamwatch.watch.probing import Answered, Passes, Probing
+from seamwatch.watch.worker import Worker
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tools:
-    """What all pipelines share: the network, the clocks and the dice."""
+    """What all pipelines share: the network, the worker process, the clock and the dice."""
 
     fetcher: Fetcher
     reach: Reach
+    worker: Worker
     clock: Callable[[], float]  # wall clock, seconds since the epoch
-    rng: random.Random
+    rng: random.Random = field(default_factory=random.Random)
+    limits: dict[str, AdaptiveLimit] = field(default_factory=dict)  # by model host and limit
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What the store kept of one pipeline's golden set."""
+    """What the store kept of one pipeline."""
 
-    seed: int | None = None
+    history: Mapping[str, tuple[Publication, ...]] = field(default_factory=dict)
+    seed: int | None = None  # of the pass over the golden set that was interrupted
     position: int = 0
-    window: tuple[Judged, ...] = ()  # oldest first
-    asked_at: tuple[float, ...] = ()  # wall clock of the probes of the last day
+    window: tuple[Asked, ...] = ()  # oldest first
+    asked_at: tuple[float, ...] = ()  # wall clock of the last day's probes
 
 
-def readers(config: Config, name: str, tools: Tools) -> dict[str, Source]:
-    """Return a reader for each stage of pipeline *name* that has a source."""
-    section = config.settings.pipelines[name]
-    return {
-        stage_name: sources.build(
-            stage.source,
-            tools.reach,
-            timeout=stage.timeout,
-            base_dir=config.base_dir(name),
-        )
-        for stage_name, stage in section.stages.items()
-        if stage.source is not None
-    }
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A configuration and the golden sets that it names; plain values that cross processes."""
+
+    config: Config
+    goldens: Mapping[str, GoldenSet]  # of the pipelines that have one and a model to ask
 
 
-def load_golden(config: Config, name: str) -> golden.GoldenSet | None:
-    """Read the golden set of pipeline *name*; None when it has none.
+def plan(paths: Sequence[str]) -> Plan:
+    """Read the configuration in *paths* and every golden set that it names.
 
-    Raises GoldenError with everything that is wrong with the file.
+    Raises:
+        SeamwatchError: with everything that is wrong with the configuration, or else with the
+            first golden set that cannot be used.
     """
-    section = config.settings.pipelines[name]
-    if section.golden is None or section.model is None:
-        return None
-    return golden.load(config.base_dir(name) / section.golden.file, section.golden)
+    config = load(paths)
+    return Plan(
+        config,
+        {
+            name: golden.load(config.base_dir(name) / section.golden.file, section.golden)
+            for name, section in config.settings.pipelines.items()
+            if section.golden is not None and section.model is not None
+        },
+    )
+
+
+def watched(
+    plan: Plan,
+    name: str,
+    tools: Tools,
+    remembered: Remembered,
+    *,
+    changed: Callable[[], None],
+    answered: Answered,
+) -> PipelineWatch:
+    """Return pipeline *name* ready to be watched; nothing is read or asked yet.
+
+    Raises:
+        SeamwatchError: a stage or the model could never be reached as configured.
+    """
+    section = plan.config.settings.pipelines[name]
+    base_dir = plan.config.base_dir(name)
+    readers = {}
+    for stage, one in section.stages.items():
+        if one.source is not None:
+            try:
+                readers[stage] = sources.build(
+                    one.source, tools.reach, timeout=one.timeout, base_dir=base_dir
+                )
+            except SeamwatchError as error:
+                raise SeamwatchError(f"pipelines.{name}.stages.{stage}: {error}") from error
+    probing = None
+    if name in plan.goldens:
+        probing = _probing(section, plan.goldens[name], base_dir, tools, remembered, answered)
+    return PipelineWatch(
+        plan.config.pipelines[name],
+        section,
+        base_dir=base_dir,
+        readers=readers,
+        probing=probing,
+        history=remembered.history,
+        worker=tools.worker,
+        clock=tools.clock,
+        changed=changed,
+    )
+
+
+def _probing(
+    section: PipelineSection,
+    items: GoldenSet,
+    base_dir: Path,
+    tools: Tools,
+    remembered: Remembered,
+    answered: Answered,
+) -> Probing:
+    assert section.model is not None
+    assert section.golden is not None
+    client = models.build(section.model, tools.fetcher)
+    most = section.model.concurrency
+    budget = models.budget_of(section.model)
+    for at in remembered.asked_at:
+        budget.take(at)
+    probing = Probing(
+        golden=items,
+        rules=golden.rules(section.golden, section.quality, base_dir=base_dir),
+        client=client,
+        passes=Passes(items, rng=tools.rng, seed=remembered.seed, position=remembered.position),
+        limit=tools.limits.setdefault(f"{client.host} {most}", AdaptiveLimit(most)),
+        budget=budget,
+        window=section.golden.window or len(items.items),
+        timeout=section.model.timeout,
+        clock=tools.clock,
+        answered=answered,
+    )
+    probing.restore(_judged(items, remembered.window))
+    return probing
+
+
+def _judged(items: GoldenSet, window: tuple[Asked, ...]) -> list[Judged]:
+    by_id = {item.id: item for item in items.items} if window else {}
+    return [
+        Judged(item, Answer(answered_by=row.answered_by), row.verdict, row.credit, row.at)
+        for row in window
+        if (item := by_id.get(row.item_id)) is not None
+    ]

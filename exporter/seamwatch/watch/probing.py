@@ -18,6 +18,9 @@ from seamwatch.snapshot import PROBE_BUCKETS, GoldenState, ProbeState
 
 SEEDS = 1 << 31
 
+Answered = Callable[[Judged, int, int], None]
+"""Called with each new answer, and with seed and position of the pass that asked for it."""
+
 
 class Passes:
     """The order in which items are asked: a fresh permutation for each pass, slices interleaved.
@@ -71,7 +74,7 @@ class Probing:
         window: int,
         timeout: float,
         clock: Callable[[], float],
-        answered: Callable[[Judged], None],
+        answered: Answered,
     ) -> None:
         self.golden = golden
         self.rules = rules
@@ -108,18 +111,21 @@ class Probing:
             return True
         item = self.passes.next(now=now)
         if item is not None:
-            task = loop.create_task(self._ask(item))
+            task = loop.create_task(self._ask(item, self.passes.seed, self.passes.position - 1))
             self._asking.add(task)
             task.add_done_callback(self._asking.discard)
         return True
 
-    async def _ask(self, item: GoldenItem) -> None:
+    async def _ask(self, item: GoldenItem, seed: int, position: int) -> None:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
         answer = await self._client.ask(item, timeout=self._timeout)
-        self._limit.record(answer.failure, asyncio.get_running_loop().time())
-        self.add(judge(item, answer, self.rules, at=self._clock()))
+        self._limit.record(answer.failure, loop.time(), started=started)
+        judged = judge(item, answer, self.rules, at=self._clock())
+        self._add(judged)
+        self._answered(judged, seed, position)
 
-    def add(self, judged: Judged) -> None:
-        """Take in one judged answer."""
+    def _add(self, judged: Judged) -> None:
         duration = judged.answer.duration
         self._durations[bisect_left(PROBE_BUCKETS, duration)] += 1
         self._duration_sum += duration
@@ -129,7 +135,6 @@ class Probing:
             self._fallbacks += 1
         self._recent.append(judged)
         self.restore([judged])
-        self._answered(judged)
 
     def restore(self, remembered: Iterable[Judged]) -> None:
         """Put judged answers into the window, oldest first, without counting them as new.
@@ -190,6 +195,23 @@ class Probing:
                 self._counted_until = min(self._counted_until, *coming, math.inf)
             self._counted_at, self._counts = now, MappingProxyType(dict(counts))
         return self._counts
+
+    def take_over(self, before: Probing, *, now: float) -> None:
+        """Keep what *before* spent and, if set and rules are the same, what it learned."""
+        self.budget.restore(before.budget.state(now, wall=now), now, wall=now)
+        if before.golden.digest != self.golden.digest or before.rules != self.rules:
+            return
+        self.passes = before.passes
+        self.measures = before.measures
+        self._verdicts = before._verdicts
+        self._durations, self._duration_sum = before._durations, before._duration_sum
+        self._last_answer = before._last_answer
+        self._over_budget, self._fallbacks = before._over_budget, before._fallbacks
+        self._recent.extend(before._recent)
+        if before._window.size == self._window.size:
+            self._window = before._window
+        else:
+            self.restore(before._recent)
 
     def close(self) -> None:
         """Cancel the questions that are under way."""

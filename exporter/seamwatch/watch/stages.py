@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import NamedTuple
 
 from seamwatch.errors import Reason
 from seamwatch.freshness import Freshness, Publication, freshness, remember
 from seamwatch.pipeline import Estimate, Observation, Pipeline, Reading
 from seamwatch.skew import skews
 from seamwatch.snapshot import EndToEnd, GoldenState, ProbeState, Snapshot, StageState
+
+
+class Change(NamedTuple):
+    """The publications of one stage as remembered before and after a reading."""
+
+    stage: str
+    before: tuple[Publication, ...]
+    after: tuple[Publication, ...]
 
 
 @dataclass(slots=True)
@@ -48,11 +57,11 @@ class StageMemory:
 
     def judge(
         self, *, now: float, golden: GoldenState | None, probes: ProbeState | None
-    ) -> tuple[Snapshot, dict[str, Publication]]:
-        """Return the pipeline's snapshot, and what its stages published that was not known yet."""
+    ) -> tuple[Snapshot, list[Change]]:
+        """Return the pipeline's snapshot, and how the history of its stages has changed."""
         observations = self.observations()
         fresh = freshness(self.pipeline, observations, self.history)
-        published = self._remember(observations, fresh, now)
+        changes = self._remember(observations, fresh, now)
         end_to_end = verdict(self.pipeline, fresh, golden, now=now)
         snapshot = Snapshot(
             pipeline=self.pipeline,
@@ -65,19 +74,19 @@ class StageMemory:
             golden=golden,
             probes=probes,
         )
-        return snapshot, published
+        return snapshot, changes
 
     def _remember(
         self, observations: Mapping[str, Observation], fresh: Freshness, now: float
-    ) -> dict[str, Publication]:
-        published = {}
+    ) -> list[Change]:
+        changes = []
         for name, observation in observations.items():
             before = self.history.get(name, ())
             after = remember(before, observation, fresh.effective.get(name), now=now)
             if after is not before:
                 self.history[name] = after
-                published[name] = after[-1]
-        return published
+                changes.append(Change(name, before, after))
+        return changes
 
 
 def verdict(
