@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from threading import Lock
 
 from seamwatch import catalogue
@@ -18,6 +19,7 @@ SERIES_LIMIT = 10_000
 """Series of one pipeline; a golden set with thousands of slices is cut here, and counted."""
 
 _DROPPED = "seamwatch_pipeline_dropped_series"
+_SAID = tuple(field.name for field in fields(Snapshot) if field.name != "at")
 
 
 class ChunkStore:
@@ -40,6 +42,7 @@ class ChunkStore:
         self._limit = series_limit
         self._lock = Lock()
         self._changed: dict[str, Snapshot | None] = {}  # None: removed
+        self._shown: dict[str, Snapshot] = {}
         self._rendered: dict[str, Rendered] = {}
         self.generation = 0
         self.series = 0
@@ -64,15 +67,18 @@ class ChunkStore:
         """Render what changed since the last call and return the generation of the page."""
         with self._lock:
             changed, self._changed = self._changed, {}
-        if not changed:
-            return self.generation
-        added = False
+        added = replaced = False
         for name, snapshot in changed.items():
-            new = self._render(snapshot) if snapshot is not None else None
-            added |= self._replace(name, new)
+            if snapshot is None:
+                replaced |= self._shown.pop(name, None) is not None
+                self._replace(name, None)
+            elif not _says_the_same(snapshot, self._shown.get(name)):
+                replaced = True
+                self._shown[name] = snapshot
+                added |= self._replace(name, self._render(snapshot))
         if added:
             self._rendered = dict(sorted(self._rendered.items()))
-        self.generation += 1
+        self.generation += replaced
         return self.generation
 
     def blocks(self) -> Iterator[tuple[Family, bytes]]:
@@ -106,3 +112,8 @@ class ChunkStore:
             return None
         chunks = tuple(a or b for a, b in zip(rendered.chunks, dropped.chunks, strict=True))
         return Rendered(chunks, rendered.series + dropped.series, rendered.dropped)
+
+
+def _says_the_same(new: Snapshot, old: Snapshot | None) -> bool:
+    """Compare all but the time of the judgement: pipelines are judged again when nothing came."""
+    return old is not None and all(getattr(new, name) == getattr(old, name) for name in _SAID)

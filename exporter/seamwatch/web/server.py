@@ -1,0 +1,156 @@
+"""Listening, draining, stopping."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from seamwatch.errors import SeamwatchError
+from seamwatch.exposition import Exposition
+from seamwatch.web.app import Reload, Routes, application
+from seamwatch.web.limits import Deadlines
+from seamwatch.web.tls import RotatingContext
+from seamwatch.web.webconfig import WebConfigFile
+
+DEFAULT_PORT = 10064
+
+_ADDRESS = re.compile(
+    r"(?:\[(?P<six>[0-9a-fA-F:.%a-z]+)\]|(?P<host>[^:\[\]/\s]*)):(?P<port>\d{1,5})"
+)
+_IDLE = 75.0  # seconds that a connection may be idle or dribble its headers
+_LINGER = 1.0  # seconds that the rest of a request is read after its answer
+_BACKLOG = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen; an empty host stands for all of them."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(text: str) -> Address:
+    """Return the address that *text* names: ``:10064``, ``[::1]:9100``, ``localhost:10064``.
+
+    Raises:
+        SeamwatchError: it is not one.
+    """
+    match = _ADDRESS.fullmatch(text)
+    if match is None or int(match["port"]) > 65535:
+        raise SeamwatchError(
+            f"{text!r} is not an address to listen on; write :{DEFAULT_PORT},"
+            f" 127.0.0.1:{DEFAULT_PORT} or [::1]:{DEFAULT_PORT}"
+        )
+    return Address(match["six"] or match["host"] or "", int(match["port"]))
+
+
+class Server:
+    """Serves an exposition on any number of addresses.
+
+    The caller owns the exposition and closes it after `stop`. *ready* says whether the page is
+    whole; *reload* reads the configuration again. *drain_timeout* is how long, in seconds, `stop`
+    waits for requests that are under way.
+
+    Raises:
+        SeamwatchError: an address or the web configuration file cannot be used.
+    """
+
+    def __init__(
+        self,
+        exposition: Exposition,
+        *,
+        listen: Sequence[str],
+        ready: Callable[[], bool],
+        reload: Reload,
+        web_config: Path | None = None,
+        deadlines: Deadlines | None = None,
+        drain_timeout: float = 20.0,
+    ) -> None:
+        self._listen = [parse_address(text) for text in listen]
+        self._file = WebConfigFile(web_config)
+        self._tls = RotatingContext.of(self._file) if self._file.has_tls else None
+        self._routes = Routes(exposition, ready, reload, deadlines or Deadlines())
+        self._drain_timeout = drain_timeout
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Where the server really listens; a port that was 0 has its number here."""
+        found = self._runner.addresses if self._runner is not None else []
+        return [Address(address[0], address[1]) for address in found]
+
+    @property
+    def urls(self) -> list[str]:
+        """The same as web addresses, for logs."""
+        scheme = "http" if self._tls is None else "https"
+        return [f"{scheme}://{address}/" for address in self.addresses]
+
+    async def start(self) -> None:
+        """Listen on all addresses, or on none.
+
+        Raises:
+            SeamwatchError: an address is in use, or is not one of this machine.
+        """
+        runner = web.AppRunner(
+            application(self._routes, self._file),
+            access_log=None,  # it doubles the cost of a request
+            keepalive_timeout=_IDLE,
+            lingering_time=_LINGER,
+            auto_decompress=False,  # a body that is a bomb is not inflated while it is thrown away
+            handler_cancellation=True,
+            shutdown_timeout=self._drain_timeout,
+        )
+        await runner.setup()
+        try:
+            for address in self._listen:
+                site = web.TCPSite(
+                    runner,
+                    address.host or None,
+                    address.port,
+                    ssl_context=self._tls,
+                    backlog=_BACKLOG,
+                )
+                await _start(site, address)
+        except BaseException:
+            await runner.cleanup()
+            raise
+        self._runner = runner
+
+    def drain(self) -> None:
+        """Answer 503 to `/-/ready` from now on, so that nobody new is sent here."""
+        self._routes.is_draining = True
+
+    async def stop(self) -> None:
+        """Take no new connection, finish what is under way, close the rest."""
+        self.drain()
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+
+async def _start(site: web.TCPSite, address: Address) -> None:
+    try:
+        await site.start()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise SeamwatchError(
+                f"{address} is in use by another process; stop it,"
+                " or choose another address with --web.listen-address"
+            ) from error
+        raise SeamwatchError(
+            f"cannot listen on {address}: {error.strerror or error};"
+            " choose another address with --web.listen-address"
+        ) from error
+    except asyncio.CancelledError:
+        await site.stop()
+        raise
