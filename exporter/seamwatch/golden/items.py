@@ -85,7 +85,9 @@ def _checked(name: str, read: Callable[[Any], Any], value: Any, wrong: list[str]
 
 def _superseded(value: Any, expected: Any, task: Task, wrong: list[str]) -> list[Any]:
     lists = task in (Task.MULTILABEL, Task.RANKING)
-    if not isinstance(value, list | tuple) or (lists and not isinstance(value[0], list | tuple)):
+    if not isinstance(value, list | tuple) or (
+        lists and value and not isinstance(value[0], list | tuple)
+    ):
         value = [value]
     found = []
     for one in value:

@@ -115,10 +115,11 @@ class _Seen:
                 faults.add(0, "holds no item; write one item a line")
             return
         if len(self._counts) > 1:
-            (most, times), *others = self._counts.most_common()
+            (most, _), *others = self._counts.most_common()
             for kind, _ in others:
                 for line in dict.fromkeys(self._kinds[kind]):
-                    faults.add(line, f"expected is {kind} where {times:,} are {most}; write {most}")
+                    text = f"expected is {kind}, but {most} on line {self._kinds[most][0]}"
+                    faults.add(line, f"{text}; write the same kind everywhere")
         elif self._task is Task.BINARY and len(self._labels) > 2:
             label, line = list(self._labels.items())[2]
             faults.add(
