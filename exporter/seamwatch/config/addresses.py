@@ -30,9 +30,12 @@ def parse_listen(text: str) -> tuple[str | None, int]:
     return match[1].strip("[]") or None, int(match[2])
 
 
-def _check_listen(text: str) -> str:
-    parse_listen(text)
-    return text
+def _check_listen(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError(f'{value} is only a port; write ":{value}" for every interface')
+    if isinstance(value, str):
+        parse_listen(value)
+    return value
 
 
 def _check_external_url(text: str) -> str:
@@ -76,7 +79,7 @@ def with_sqlite_path(url: str, path: str) -> str:
     return f"{match[1]}:///{path}{mark}{query}"
 
 
-Listen = Annotated[str, AfterValidator(_check_listen)]
+Listen = Annotated[str, BeforeValidator(_check_listen)]
 """``host:port``, ``:port`` or ``[v6]:port``."""
 
 ExternalUrl = Annotated[str, AfterValidator(_check_external_url)]

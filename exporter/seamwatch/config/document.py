@@ -15,7 +15,6 @@ import yaml
 from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
-    Event,
     MappingEndEvent,
     MappingStartEvent,
     ScalarEvent,
@@ -54,6 +53,7 @@ class Fault:
     column: int
     path: KeyPath
     message: str | Trap
+    loses: bool = True  # the value at path is not in the document, so nothing else is said of it
 
 
 @dataclass(slots=True)
@@ -123,7 +123,7 @@ def locate(text: str, wanted: Collection[KeyPath]) -> dict[KeyPath, Spot]:
     return found
 
 
-def _events(text: str) -> Iterator[Event]:
+def _events(text: str) -> Iterator[Any]:
     parser = _PARSER(text)
     try:
         while True:
@@ -148,7 +148,7 @@ class _Builder:
         self._documents = 0
         self._memo: dict[str, Any] = {}
 
-    def take(self, event: Event) -> None:
+    def take(self, event: Any) -> None:
         kind = event.__class__
         if kind is ScalarEvent:
             self._place(self._scalar(event), event)
@@ -175,9 +175,9 @@ class _Builder:
             fault = self.faults[index]
             line = spots[path].key[0]
             message = f"the key is given twice, first in line {line}; keep one of them"
-            self.faults[index] = Fault(fault.line, fault.column, path, message)
+            self.faults[index] = Fault(fault.line, fault.column, path, message, loses=False)
 
-    def _start(self, container: Any, event: Event) -> None:
+    def _start(self, container: Any, event: Any) -> None:
         if event.tag is not None:
             self._fault(event, _about_tag(event.tag))
         if len(self._open) >= MAX_DEPTH:
@@ -194,7 +194,7 @@ class _Builder:
         self._open.append(container)
         self._keys.append(_NO_KEY)
 
-    def _place(self, value: Any, event: Event) -> None:
+    def _place(self, value: Any, event: Any) -> None:
         if not self._open:
             self.root = value
             return
@@ -210,18 +210,20 @@ class _Builder:
         if value is not _BROKEN and key is not _BROKEN:
             container[key] = value
 
-    def _key(self, value: Any, event: Event, container: dict[str, Any]) -> Any:
+    def _key(self, value: Any, event: Any, container: dict[str, Any]) -> Any:
         if value.__class__ is not str:
             if value is not _BROKEN:
-                message = f'{event.value} without quotes is no text; write the key as "{event.value}"'
-                self._fault(event, message)
+                message = (
+                    f'{event.value} without quotes is no text; write the key as "{event.value}"'
+                )
+                self._fault(event, message, loses=False)
             return _BROKEN
         if value == "<<":
-            self._fault(event, "<< merges mappings in other tools; write the keys out")
+            self._fault(event, "<< merges mappings in other tools; write the keys out", loses=False)
             return _BROKEN
         if value in container:
             self.duplicates.setdefault((*self._path(), value), len(self.faults))
-            self._fault(event, "the key is given twice; keep one of them", value)
+            self._fault(event, "the key is given twice; keep one of them", loses=False)
             return _BROKEN
         return value
 
@@ -236,7 +238,9 @@ class _Builder:
             if value is _NO_KEY:
                 value = self._memo[text] = resolve(text)
             if value.__class__ is Trap:
-                self._fault(event, value)
+                self._fault(
+                    event, value.describe(shown=True) if is_key else value, loses=not is_key
+                )
                 return _BROKEN
         else:
             value = self._memo_text(text)
@@ -261,10 +265,10 @@ class _Builder:
                 parts.append(key)
         return tuple(parts)
 
-    def _fault(self, event: Event, message: str | Trap, *more: str) -> None:
+    def _fault(self, event: Any, message: str | Trap, *, loses: bool = True) -> None:
         mark = event.start_mark
-        path = (*self._path(), *more)
-        self.faults.append(Fault(mark.line + 1, mark.column + 1, path, message))
+        fault = Fault(mark.line + 1, mark.column + 1, self._path(), message, loses)
+        self.faults.append(fault)
 
 
 class _AsKey(list[Any]):
@@ -325,7 +329,7 @@ class _Frame:
 
 
 def _syntax_fault(error: yaml.MarkedYAMLError, text: str) -> Fault:
-    mark = error.problem_mark or error.context_mark
+    mark: Any = error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
     lines = text.splitlines()
     here = lines[line] if line < len(lines) else ""

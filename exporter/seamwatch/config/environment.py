@@ -1,4 +1,4 @@
-"""``${NAME}`` in the texts of seamwatch.yaml: the environment's values, and how they stay unseen."""
+"""``${NAME}`` in seamwatch.yaml: how the environment's values come in, and stay unseen."""
 
 from __future__ import annotations
 

@@ -11,6 +11,10 @@ KeyPath = tuple[str | int, ...]
 """Keys and list positions from the top of the file down."""
 
 
+WRITTEN = "\0written\0"
+"""Stands in a message for the text of the value as the file has it: 1.10, where Python says 1.1."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something wrong at *path*: what was found; what to write instead."""
