@@ -1,0 +1,13 @@
+"""What survives a restart: publications of stages, the probe log, how far a pass has come.
+
+`Store` reads and writes a database (SQLite, or PostgreSQL for several replicas). `Journal` takes
+rows without waiting and writes them behind; while the database cannot be written it keeps them.
+"""
+
+from __future__ import annotations
+
+from seamwatch.store.database import Store
+from seamwatch.store.journal import Journal, JournalState
+from seamwatch.store.rows import Asked, Forgotten, Pass, Published, Row
+
+__all__ = ["Asked", "Forgotten", "Journal", "JournalState", "Pass", "Published", "Row", "Store"]
