@@ -42,7 +42,8 @@ def _zone(name: str | None) -> ZoneInfo | None:
 def moment(seconds: float) -> str:
     """Return *seconds* since the epoch as RFC 3339 in UTC, or words where there is no such year."""
     try:
-        return datetime.fromtimestamp(math.floor(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        whole = datetime.fromtimestamp(math.floor(seconds), UTC)
+        return f"{whole.replace(tzinfo=None).isoformat()}Z"
     except (OverflowError, OSError, ValueError):
         return "after the year 9999" if seconds > 0 else "before the year 1"
 
