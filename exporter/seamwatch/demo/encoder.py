@@ -14,11 +14,11 @@ from typing import Any, Literal
 
 WORDS, GRAMS = 1 << 12, 1 << 13  # dimensions for words and for character n-grams
 
-# The words of questions; they say nothing of what is asked about.
-ASKING = """
+_ASKING = """
     a all are available baseline browser browsers can do does everywhere for have how i in is
     of production safe status support supported the to use what which widely work yet
 """
+ASKING = frozenset(_ASKING.split())  # the words of questions: they say nothing of what is asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +63,16 @@ class Encoder:
     def encode(self, texts: Sequence[str]) -> Any:
         """Return unit vectors as a sparse matrix of shape (len(texts), dimensions)."""
         from scipy.sparse import hstack
+        from sklearn import config_context
         from sklearn.preprocessing import normalize
 
-        words = self._word_weights.transform(self._words.transform(texts))
-        grams = self._gram_weights.transform(self._grams.transform(texts))
-        return normalize(hstack([self._recipe.word_weight * words, grams]).tocsr())
+        with config_context(assume_finite=True, skip_parameter_validation=True):
+            words = self._word_weights.transform(self._words.transform(texts), copy=False)
+            grams = self._gram_weights.transform(self._grams.transform(texts), copy=False)
+            both = hstack([self._recipe.word_weight * words, grams], format="csr")
+            return normalize(both, copy=False)
 
 
 def _plain(text: str) -> str:
     """Lower the case and drop what only asks."""
-    asking = ASKING.split()
-    return " ".join(word for word in re.findall(r"\w+", text.lower()) if word not in asking)
+    return " ".join(word for word in re.findall(r"\w+", text.lower()) if word not in ASKING)

@@ -32,13 +32,14 @@ class Index:
         self.encoder_version = encoder.version
         self.rows = len(documents)
         self._labels = [document.label for document in documents]
-        self._vectors = encoder.encode([document.text for document in documents])
+        vectors = encoder.encode([document.text for document in documents])
+        self._transposed = vectors.T.tocsr()  # shape (dimensions, documents)
         digest = sha256(f"{batch} {encoder.version}".encode()).hexdigest()
         self.version = f"index-{digest[:8]}"
 
     def search(self, vectors: Any) -> list[Hit]:
         """Return the nearest document for each row of *vectors* (any encoder's, nobody asks)."""
-        cosines = (vectors @ self._vectors.T).toarray()
+        cosines = (vectors @ self._transposed).toarray()
         nearest = cosines.argmax(axis=1)
         return [
             Hit(self._labels[at], float(row[at])) for row, at in zip(cosines, nearest, strict=True)

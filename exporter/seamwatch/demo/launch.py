@@ -21,7 +21,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.request import ProxyHandler, Request, build_opener
 
 from seamwatch.demo.example import configuration
 from seamwatch.errors import SeamwatchError
@@ -39,6 +39,7 @@ REPLACED = (
 )
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_DIRECT = build_opener(ProxyHandler({}))  # a proxy of the environment cannot reach our loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Demo:
         self._children: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> Running:
-        """Start both and wait until they answer; raise SeamwatchError, with nothing left running."""
+        """Start both and wait until they answer; raise SeamwatchError and leave nothing running."""
         _check_free(self.folder)
         _check_ports(range(self.port, self.port + STAGE_PORTS + 1))
         _clear(self.folder)
@@ -150,7 +151,9 @@ def find(folder: Path) -> Running:
         running = Running(found["exporter"], found["addresses"])
     except (OSError, ValueError, KeyError, TypeError):
         running = None
-    if running is None or fetch(f"{running.addresses.get('control')}/status") is None:
+    if running is None or b'"broken"' not in (
+        fetch(running.addresses["control"] + "/status") or b""
+    ):
         raise SeamwatchError(
             f"no demo is running in {folder}; start one with `seamwatch demo`, in another terminal"
         )
@@ -160,7 +163,7 @@ def find(folder: Path) -> Running:
 def fetch(url: str, *, timeout: float = 2.0) -> bytes | None:
     """Return the body, also of an error status; None where nothing answers in time."""
     try:
-        with urlopen(url, timeout=timeout) as response:  # noqa: S310 - our own addresses
+        with _DIRECT.open(url, timeout=timeout) as response:
             body: bytes = response.read(LARGEST)
             return body
     except HTTPError as error:
@@ -182,7 +185,7 @@ def control(running: Running, verb: str, faults: Iterable[str] = ()) -> list[str
         headers={"Content-Type": "application/json"},
     )
     try:
-        with urlopen(request, timeout=30) as response:
+        with _DIRECT.open(request, timeout=60) as response:
             broken: list[str] = json.load(response)["broken"]
             return broken
     except HTTPError as error:

@@ -1,0 +1,205 @@
+"""The demo's screen: what each team sees beside what seamwatch sees, as a picture or as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from seamwatch.demo.faults import FAULTS, NAMES
+from seamwatch.demo.seen import Seen, StageSeen
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+WIDTH = 118  # columns that the picture needs
+PARTED = 86400.0  # seconds of data age that make a row stand out
+STALE_JOB = 15.0  # a job age under this is "just now" beside a data age of days
+
+_UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
+
+
+def span(seconds: float | None) -> str:
+    """Return a duration for people: ``7 s``, ``3 min``, ``315 d``; ``unknown`` for None."""
+    if seconds is None:
+        return "unknown"
+    size, unit = next((one for one in _UNITS if seconds >= one[0]), _UNITS[-1])
+    return f"{seconds / size:.0f} {unit}"
+
+
+def percent(ratio: float | None) -> str:
+    """Return a ratio for people; ``unknown`` for None."""
+    return "unknown" if ratio is None else f"{100 * ratio:.1f} %"
+
+
+def note(seen: StageSeen) -> str:
+    """Say what is wrong with a stage's seams, empty where nothing is known to be."""
+    parts = list(seen.skewed)
+    old = seen.data_age is not None and seen.data_age > PARTED
+    if old and seen.job_age is not None and seen.job_age < STALE_JOB:
+        parts.append("job ran, data did not move")
+    if old and seen.bottleneck:
+        parts.append(f"loses most after {seen.bottleneck}")
+    return "; ".join(parts)
+
+
+def verdict(seen: Seen) -> str:
+    """Say in one sentence how the whole is doing."""
+    if not seen.exporter_answers:
+        return "seamwatch does not answer on /metrics"
+    green = all(page.status == "ok" for page in seen.pages)
+    if seen.silent_failure:
+        return "SILENT FAILURE: every stage says it is healthy, and the answers are wrong"
+    if seen.silent_failure is None or seen.accuracy is None:
+        return "watching; too few answers to say more"
+    if not green:
+        return "a stage says itself that it is not well"
+    return "end to end is well"
+
+
+def end_to_end(seen: Seen) -> list[tuple[str, str, bool | None]]:
+    """Return rows of (what, figure, holds); None where it cannot be told."""
+    rows: list[tuple[str, str, bool | None]] = []
+    target = seen.accuracy_target
+    if seen.accuracy is None:
+        rows.append(("accuracy", "unknown, no answers yet", None))
+    else:
+        value, lower, upper = seen.accuracy
+        figure = (
+            f"{percent(value)}  ({100 * lower:.0f} to {100 * upper:.0f} %,"
+            f" last {seen.window or 0:.0f} answers)  target {percent(target)}"
+        )
+        holds = None if target is None else value >= target
+        rows.append(("accuracy", figure, holds))
+    if seen.slices:
+        figure = "   ".join(f"{name} {percent(seen.slices[name])}" for name in sorted(seen.slices))
+        rows.append(("by slice", figure, None))
+    limit = seen.data_age_limit
+    fresh = None if seen.data_age is None or limit is None else seen.data_age <= limit
+    rows.append(("data age", f"{span(seen.data_age)}  limit {span(limit)}", fresh))
+    counts = "   ".join(f"{name} {count:.0f}" for name, count in seen.verdicts.items() if count)
+    rows.append(("answers", counts or "none yet", None))
+    if seen.fallbacks:
+        names = ", ".join(seen.answered_by)
+        rows.append(("answered by", f"{names}; {seen.fallbacks:.0f} by a fallback", False))
+    return rows
+
+
+def hints(seen: Seen) -> str:
+    """Say what to type next."""
+    if seen.broken:
+        return "seamwatch demo heal"
+    return f"seamwatch demo break {' | '.join(reversed(NAMES))}"
+
+
+def block(seen: Seen) -> str:
+    """Return the screen as plain text, one line a stage."""
+    lines = [f"broken: {', '.join(seen.broken) or 'nothing'}"]
+    for page in seen.pages:
+        stage = seen.stages[page.stage]
+        lines.append(
+            f"  {page.stage:<10}{page.team:<10}says {page.status:<4} | seamwatch:"
+            f" data age {span(stage.data_age)}{', ' + note(stage) if note(stage) else ''}"
+        )
+    lines += [f"  {what:<12}{figure}" for what, figure, _ in end_to_end(seen)]
+    return "\n".join([*lines, f"  {verdict(seen)}"])
+
+
+def picture(seen: Seen) -> RenderableType:
+    """Return the screen for a terminal of WIDTH columns."""
+    from rich.console import Group
+    from rich.panel import Panel
+    from rich.table import Table
+
+    sides = Table.grid(expand=True)
+    sides.add_column(ratio=52)
+    sides.add_column(ratio=66)
+    sides.add_row(
+        Panel(_teams(seen), title="what each team sees", border_style="green"),
+        Panel(_seams(seen), title="what seamwatch sees", border_style="cyan"),
+    )
+    bad = bool(seen.silent_failure) or not seen.exporter_answers
+    whole = Panel(
+        Group(_whole(seen), _sentence(seen)),
+        title="end to end, in /metrics",
+        border_style="red" if bad else "cyan",
+    )
+    return Group(_heading(seen), sides, whole, _next(seen))
+
+
+def _heading(seen: Seen) -> Text:
+    from rich.text import Text
+
+    broken = ", ".join(seen.broken) or "nothing"
+    text = Text.assemble(("seamwatch demo", "bold"), "  broken now: ")
+    text.append(broken, style="bold red" if seen.broken else "green")
+    for name in seen.broken:
+        text.append(f"\n  {name}: {FAULTS[name].what}", style="dim")
+    return text
+
+
+def _teams(seen: Seen) -> Table:
+    table = _columns("stage", "team", "health", "its page says")
+    for page in seen.pages:
+        well = page.status == "ok"
+        table.add_row(
+            page.stage, page.team, f"[{'green' if well else 'red'}]● {page.status}[/]", page.summary
+        )
+    return table
+
+
+def _seams(seen: Seen) -> Table:
+    table = _columns("stage", "data age", "job ran", "seam")
+    for page in seen.pages:
+        stage = seen.stages[page.stage]
+        words = note(stage)
+        style = "bold red" if words else "" if stage.data_age is not None else "dim"
+        job = "-" if stage.job_age is None else span(stage.job_age)
+        table.add_row(page.stage, span(stage.data_age), job, words or "ok", style=style)
+    return table
+
+
+def _columns(*names: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, expand=True, padding=(0, 1), header_style="dim")
+    for name in names:
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    return table
+
+
+def _whole(seen: Seen) -> Table:
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    for what, figure, holds in end_to_end(seen):
+        style = "" if holds is None else "green" if holds else "bold red"
+        table.add_row(what, figure, style=style)
+    return table
+
+
+def _sentence(seen: Seen) -> Text:
+    from rich.text import Text
+
+    text = verdict(seen)
+    well = seen.silent_failure is False
+    return Text(text, style="bold red" if seen.silent_failure else "green" if well else "yellow")
+
+
+def _next(seen: Seen) -> Text:
+    from rich.text import Text
+
+    return Text.assemble(("in another terminal:  ", "dim"), (hints(seen), "bold"))
+
+
+def svg(seen: Seen) -> str:
+    """Return the screen as an SVG picture that loads nothing from anywhere."""
+    import io
+    import re
+
+    from rich.console import Console
+
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
+    console.print(picture(seen))
+    drawn = console.export_svg(title="seamwatch demo")
+    return re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL)
