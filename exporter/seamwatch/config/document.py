@@ -290,7 +290,8 @@ def _spots(text: str) -> Iterator[tuple[KeyPath, Spot]]:
             if frames:
                 path.pop()
         elif isinstance(event, ScalarEvent | AliasEvent | MappingStartEvent | SequenceStartEvent):
-            mark = (event.start_mark.line + 1, event.start_mark.column + 1)
+            start: Any = event.start_mark
+            mark = (start.line + 1, start.column + 1)
             opens = not isinstance(event, ScalarEvent | AliasEvent)
             scalar = event.value if isinstance(event, ScalarEvent) else None
             is_key = bool(frames) and frames[-1].wants_key

@@ -8,7 +8,6 @@ from seamwatch.config.graph import topological
 from seamwatch.config.schema import PipelineSection, Settings, StageSection
 from seamwatch.pipeline import Pipeline, Stage, StageKind, Targets
 
-
 _KINDS = {kind.value: kind for kind in StageKind}
 
 
