@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 
 from seamwatch.config.schema import GoldenSection
 from seamwatch.golden.faults import MAX_SHOWN, Faults, kind_of, shown
@@ -57,7 +56,7 @@ def load(path: Path, section: GoldenSection) -> GoldenSet:
     if slices and slices.total() < len(items):
         items = tuple(item if item.slice else replace(item, slice=REST) for item in items)
         slices = Counter(item.slice for item in items)
-    return GoldenSet(digest.hexdigest(), task, items, MappingProxyType(dict(slices)))
+    return GoldenSet(digest.hexdigest(), task, items, dict(slices))
 
 
 class _Seen:

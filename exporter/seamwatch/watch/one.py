@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from seamwatch.config.schema import PipelineSection
-from seamwatch.errors import ReadError, Reason
+from seamwatch.errors import ReadError, Reason, SeamwatchError
 from seamwatch.freshness import Publication
 from seamwatch.pipeline import Failure, Observation, Pipeline, Reading
 from seamwatch.scoring import measures
@@ -23,7 +23,7 @@ from seamwatch.watch.worker import Worker
 log = logging.getLogger(__name__)
 
 GRACE = 1.0  # seconds beyond its own timeout after which a reader is cut off by force
-MEASURES_EVERY = 15.0  # seconds between two batch measurements of one pipeline's window
+MEASURES_EVERY = 10.0  # seconds between two batch measurements of one pipeline's window
 
 
 class PipelineWatch:
@@ -98,8 +98,8 @@ class PipelineWatch:
         elif failure is None and before is not None:
             log.info("a stage can be read again", extra=self._where(stage))
 
-    def _where(self, stage: str) -> dict[str, str]:
-        return {"pipeline": self.pipeline.name, "pipeline_stage": stage}
+    def _where(self, stage: str | None = None) -> dict[str, str]:
+        return {"pipeline": self.pipeline.name} | ({"pipeline_stage": stage} if stage else {})
 
     async def _probe(self) -> bool:
         assert self.probing is not None
@@ -120,7 +120,11 @@ class PipelineWatch:
         if probing.answers == self._measured:
             return True
         self._measured = probing.answers
-        probing.measures = await self._worker.run(measures, probing.columns())
+        try:
+            probing.measures = await self._worker.run(measures, probing.columns())
+        except SeamwatchError as error:
+            log.warning("cannot measure the answers: %s", error, extra=self._where())
+            return False
         self._changed()
         return True
 

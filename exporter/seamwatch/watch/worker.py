@@ -11,15 +11,18 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+from seamwatch.errors import SeamwatchError
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 TASKS_A_PROCESS = 500  # then a new one starts, so that memory of large jobs is given back
 
 
-def _ignore_interrupts() -> None:
-    # Ctrl-C goes to the whole process group; the exporter alone decides when the worker ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _ignore_signals() -> None:
+    # Ctrl-C and a hang-up go to the whole process group; the exporter alone answers them.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
 
 class Worker:
@@ -34,23 +37,27 @@ class Worker:
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return ``call(*args, **kwargs)``; all of it must be picklable.
 
-        Raises BrokenProcessPool if the process was killed; the next call starts another.
+        Raises:
+            SeamwatchError: the process was killed; the next call starts another.
         """
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
                 max_workers=1,
                 mp_context=multiprocessing.get_context("spawn"),
-                initializer=_ignore_interrupts,
+                initializer=_ignore_signals,
                 max_tasks_per_child=TASKS_A_PROCESS,
             )
         pool = self._pool
         try:
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(pool, partial(call, *args, **kwargs))
-        except BrokenProcessPool:
+        except BrokenProcessPool as error:
             if self._pool is pool:
                 self._pool = None
-            raise
+            name = getattr(call, "__name__", repr(call))
+            raise SeamwatchError(
+                f"the worker process was killed during {name}; if memory is short, give it more"
+            ) from error
 
     def close(self) -> None:
         """End the process; what it was doing is abandoned."""
