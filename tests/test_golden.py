@@ -164,8 +164,8 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_lines(tmp_path: Path)
         "write a label: text, a number or true/false",
         ":12: text where an item should be; write one JSON object on each line",
         ":13: id is true/false; write text or a whole number",
-        ":13: expected is empty; write the answer, or null if the model should refuse",
         ":13: input is empty; write what the model is asked",
+        ":13: expected is empty; write the answer, or null if the model should refuse",
         ':14: "expected" is written twice; keep the right one',
     ]
 
@@ -546,6 +546,7 @@ def test_the_rules_carry_the_settings_and_the_json_schema(tmp_path: Path) -> Non
         ("[]", "no JSON object; write a JSON Schema"),
         ('{"type": "strin"}', "no JSON Schema: type: 'strin' is not valid"),
         ('{"$ref": "http://127.0.0.1:1/x"}', '$ref "http://127.0.0.1:1/x" leads nowhere'),
+        ('{"allOf": [{"$ref": "#"}]}', "refers to itself without end"),
         ('{"$ref": "#/$defs/none"}', '$ref "#/$defs/none" leads nowhere in this file'),
     ],
 )

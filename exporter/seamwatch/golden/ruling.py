@@ -74,6 +74,13 @@ def _schema(path: Path) -> dict[str, Any]:
                     "write the definition in it, under $defs"
                 ]
             ) from error
+    try:
+        for sample in ("", 0, [], [""]):
+            kind(schema, registry=referencing.Registry()).is_valid(sample)
+    except RecursionError as error:
+        raise GoldenError(
+            [f"{path}: refers to itself without end; write what an answer looks like"]
+        ) from error
     return schema
 
 

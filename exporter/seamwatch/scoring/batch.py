@@ -63,28 +63,31 @@ def _multilabel(columns: Columns) -> dict[str, float]:
     places = {label: place for place, label in enumerate(in_truth + others)}
     if not places:
         return found
-    truth = _indicators(true, places)
-    answers = _indicators([one or () for one in predicted], places)
-    found["hamming_loss"] = hamming_loss(truth, answers, sample_weight=weights)
+    # one more label, which no truth has, stands for "no usable answer": a refusal where no label
+    # is right is a mistake too. It also keeps scikit-learn from reading one label as binary
+    width = len(places) + 1
+    truth = _indicators(true, places, width)
+    answers = _indicators([one or () for one in predicted], places, width)
+    missed = hamming_loss(truth, answers, sample_weight=weights)
+    found["hamming_loss"] = missed * width / len(places)
     f1 = {"sample_weight": weights, "zero_division": np.nan}
     if in_truth:
-        found["f1_macro"] = f1_score(
-            truth, answers, labels=range(len(in_truth)), average="macro", **f1
-        )
-    # one more label that no truth has: an invalid answer to "no label" is not a good answer
-    unusable = [one is None for one in predicted]
-    truth, answers = (
-        _with_column(truth, [False] * len(true)),
-        _with_column(answers, unusable),
-    )
+        labels = list(range(len(in_truth)))
+        found["f1_macro"] = f1_score(truth, answers, labels=labels, average="macro", **f1)
+    places[_UNUSABLE] = len(places)
+    flagged = [(_UNUSABLE,) if one is None else one for one in predicted]
+    answers = _indicators(flagged, places, width)
     found["f1_micro"] = f1_score(truth, answers, average="micro", **f1)
     f1["zero_division"] = 1.0  # no label expected and none answered
     found["f1_samples"] = f1_score(truth, answers, average="samples", **f1)
     return found
 
 
-def _indicators(rows: Sequence[Any], places: Mapping[str, int]) -> Any:
-    """Return a sparse 0/1 matrix, shape (rows, labels)."""
+_UNUSABLE = "\0"
+
+
+def _indicators(rows: Sequence[Any], places: Mapping[str, int], width: int) -> Any:
+    """Return a sparse 0/1 matrix, shape (rows, width)."""
     import numpy as np
     from scipy.sparse import csr_matrix
 
@@ -92,15 +95,8 @@ def _indicators(rows: Sequence[Any], places: Mapping[str, int]) -> Any:
     for one in rows:
         cells.extend(sorted(places[label] for label in one))
         starts.append(len(cells))
-    shape = (len(rows), len(places))
-    return csr_matrix((np.ones(len(cells), dtype=np.int8), cells, starts), shape=shape)
-
-
-def _with_column(matrix: Any, column: Sequence[bool]) -> Any:
-    import numpy as np
-    from scipy.sparse import csr_matrix, hstack
-
-    return hstack([matrix, csr_matrix(np.array(column, dtype=np.int8)[:, None])], format="csr")
+    ones = np.ones(len(cells), dtype=np.int8)
+    return csr_matrix((ones, cells, starts), shape=(len(rows), width))
 
 
 def _regression(columns: Columns) -> dict[str, float]:

@@ -112,7 +112,7 @@ def _fits(value: Any, rules: Rules) -> bool:
         return True
     try:
         return bool(rules.validator.is_valid(value))
-    except RecursionError:  # nested deeper than any answer that is meant
+    except RecursionError:  # a schema that refers to itself without end for this value
         return False
 
 
