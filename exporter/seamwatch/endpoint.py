@@ -9,7 +9,8 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from multidict import CIMultiDict
+from aiohttp.hdrs import AUTHORIZATION
+from multidict import CIMultiDict, istr
 from yarl import URL
 
 from seamwatch import __version__
@@ -21,7 +22,12 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "te", "upgrade"})
 _SECRET_FILE_BYTES = 64 << 10
 
-AUTHORIZATION = "Authorization"
+DEFAULT_HEADERS: Mapping[str, str] = {
+    "User-Agent": f"seamwatch/{__version__}",
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",  # bodies are small, and a bomb need not be asked for
+}
+"""Sent with every request unless the configuration says otherwise."""
 
 
 class Endpoint:
@@ -51,13 +57,8 @@ class Endpoint:
         self._secrets = {value.strip() for value in given.values()}
         self._sent = ""  # the credential as last sent
         self._headers = _checked_headers(given, self.name())
-        for name, value in {
-            "User-Agent": f"seamwatch/{__version__}",
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",  # bodies are small, decompressing untrusted ones is not
-            **(headers or {}),
-        }.items():
-            self._headers.setdefault(name, value)
+        for name, value in (headers or {}).items():
+            self._headers.setdefault(istr(name), value)
         self._credential = _credential(target)
         self._tls = _TlsContext(target.tls) if target.tls and self.url.scheme == "https" else None
         self._urls: dict[str, URL] = {}
@@ -125,7 +126,7 @@ def _checked_headers(given: Mapping[str, str], where: str) -> CIMultiDict[str]:
                 f"{where}: headers: the value of {name} has a line break or control character;"
                 " write it on one line"
             )
-        headers[name] = value.strip()
+        headers[istr(name)] = value.strip()
     return headers
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
 from functools import partial
 from time import monotonic
@@ -17,10 +17,11 @@ from typing import Any, NamedTuple, Self, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
-from multidict import CIMultiDict, CIMultiDictProxy
+from aiohttp.hdrs import CONTENT_ENCODING, CONTENT_LENGTH
+from multidict import CIMultiDictProxy
 from yarl import URL
 
-from seamwatch.endpoint import Endpoint, named
+from seamwatch.endpoint import DEFAULT_HEADERS, Endpoint, named
 from seamwatch.errors import ReadError, Reason
 from seamwatch.faults import Rejected, retry_after, status_reason, translated
 from seamwatch.inflate import STEP, Inflater
@@ -50,24 +51,39 @@ class Fetched(NamedTuple):
 class _Call:
     """How far one fetch has come."""
 
-    __slots__ = ("protocol", "received")
+    __slots__ = ("protocol", "received", "retried")
 
     def __init__(self) -> None:
         self.protocol: _Protocol | None = None
         self.received = 0  # bytes of the body
+        self.retried = False
 
     def phase(self) -> str:
         if self.protocol is None:
             return "while connecting"
         if not self.protocol.head:
             return "while waiting for the answer"
-        if not self.received:
+        if not self.protocol.answered:
             return "while reading the headers"
         return f"after {self.received} bytes of the body"
 
     def may_retry(self) -> bool:
         """Say whether a kept connection was closed before the server could read the question."""
-        return self.protocol is not None and self.protocol.uses > 1 and not self.protocol.head
+        return (
+            not self.retried
+            and self.protocol is not None
+            and self.protocol.uses > 1
+            and not self.protocol.head
+        )
+
+    def retry(self) -> None:
+        self.retried = True
+        self.protocol = None
+
+    def begin_body(self) -> None:
+        self.received = 0
+        if self.protocol is not None:
+            self.protocol.answered = True
 
 
 _CALL: ContextVar[_Call] = ContextVar("seamwatch_call")
@@ -145,6 +161,7 @@ class Fetcher:
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # fetch() has its own
             auto_decompress=False,
+            headers=DEFAULT_HEADERS,
             trust_env=False,
         )
         # aiohttp repeats a GET whatever went wrong; the one case that deserves it is below
@@ -200,7 +217,7 @@ class Fetcher:
             if params:
                 url = url.extend_query(params)
             async with asyncio.timeout(timeout):
-                return await self._follow(call, endpoint, method, url, body, headers, started)
+                return await self._exchange(call, endpoint, method, url, body, headers, started)
         except TimeoutError as error:
             raise ReadError(
                 Reason.TIMEOUT,
@@ -213,7 +230,7 @@ class Fetcher:
             # the text of a client error holds the query, so the chain goes round it
             raise failure from error.__cause__
 
-    async def _follow(
+    async def _exchange(
         self,
         call: _Call,
         endpoint: Endpoint,
@@ -223,9 +240,28 @@ class Fetcher:
         headers: Mapping[str, str] | None,
         started: float,
     ) -> Fetched:
-        sent = endpoint.headers(headers)
-        for _ in range(endpoint.redirects + 1):
-            response = await self._send(call, endpoint, method, url, body, sent)
+        # one coroutine on purpose: every further one costs on each resumption of a golden item
+        if self._session is None:
+            raise RuntimeError("a Fetcher is used inside `async with`")
+        sent, context = endpoint.headers(headers), endpoint.ssl()
+        redirects = 0
+        while True:
+            try:
+                response = await self._session.request(
+                    method,
+                    url,
+                    data=io.BytesIO(body) if body is not None and len(body) > _LARGE else body,
+                    headers=sent,
+                    allow_redirects=False,
+                    ssl=context,
+                    server_hostname=endpoint.server_name,
+                )
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                if not call.may_retry():
+                    raise
+                call.retry()
+                continue
+            call.begin_body()
             try:
                 if 200 <= response.status < 300:
                     content = await _read(call, response, url, endpoint.max_bytes)
@@ -236,71 +272,57 @@ class Fetcher:
                     raise await _rejection(call, response, endpoint, url)
                 url = _target(response, endpoint, method, url)
             finally:
-                response.release() if response.content.is_eof() else response.close()
-        raise ReadError(
-            Reason.REDIRECT, f"{endpoint.name()}: more than {endpoint.redirects} redirect(s)"
-        )
-
-    async def _send(
-        self,
-        call: _Call,
-        endpoint: Endpoint,
-        method: str,
-        url: URL,
-        body: bytes | None,
-        headers: CIMultiDict[str],
-    ) -> aiohttp.ClientResponse:
-        if self._session is None:
-            raise RuntimeError("a Fetcher is used inside `async with`")
-        for attempt in (1, 2):
-            try:
-                response = await self._session.request(
-                    method,
-                    url,
-                    data=io.BytesIO(body) if body is not None and len(body) > _LARGE else body,
-                    headers=headers,
-                    allow_redirects=False,
-                    ssl=endpoint.ssl(),
-                    server_hostname=endpoint.server_name,
+                if not response.closed:  # what was read to its end has closed itself
+                    response.close()
+            redirects += 1
+            if redirects > endpoint.redirects:
+                raise ReadError(
+                    Reason.REDIRECT,
+                    f"{endpoint.name()}: more than {endpoint.redirects} redirect(s)",
                 )
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                if attempt == 2 or not call.may_retry():
-                    raise
-                call.protocol = None
-                continue
-            if call.protocol is not None:
-                call.protocol.answered = True
-            return response
-        raise AssertionError("unreachable")
 
 
 async def _read(call: _Call, response: aiohttp.ClientResponse, url: URL, limit: int) -> bytes:
     """Return the body, at most *limit* bytes of it as sent and once decompressed."""
-    coding = response.headers.get("Content-Encoding")
-    if (response.content_length or 0) > limit:
-        raise _too_large(url, f"has {response.content_length} bytes", limit)
-    inflater = None
-    if coding and coding.strip().lower() != "identity":
-        inflater = Inflater(coding, where=named(url))
-    parts: list[bytes] = []
+    declared = response.headers.get(CONTENT_LENGTH)
+    if declared is not None and int(declared) > limit:
+        raise _too_large(url, f"has {declared} bytes", limit)
+    coding = response.headers.get(CONTENT_ENCODING)
+    if coding is not None and coding.strip().lower() != "identity":
+        pieces = _inflated(call, response.content, Inflater(coding, where=named(url)), url, limit)
+        return b"".join([piece async for piece in pieces])
+    stream = response.content
+    chunk = await stream.readany()
+    if stream.at_eof() and len(chunk) <= limit:
+        return chunk  # most answers come in one piece
+    parts = []
+    while chunk:
+        _count(call, chunk, url, limit)
+        parts.append(chunk)
+        chunk = await stream.readany()
+    return b"".join(parts)
+
+
+async def _inflated(
+    call: _Call, stream: aiohttp.StreamReader, inflater: Inflater, url: URL, limit: int
+) -> AsyncIterator[bytes]:
     size = 0
-    async for chunk in response.content.iter_any():
-        call.received += len(chunk)
-        if call.received > limit:
-            raise _too_large(url, "is larger than allowed", limit)
-        if inflater is None:
-            parts.append(chunk)
-            continue
+    while chunk := await stream.readany():
+        _count(call, chunk, url, limit)
         for piece in inflater.feed(chunk):
             size += len(piece)
             if size > limit:
                 raise _too_large(url, "is larger than allowed once decompressed", limit)
-            parts.append(piece)
+            yield piece
             if len(piece) == STEP:
                 await asyncio.sleep(0)  # a large body may not hold up everybody else
-    if inflater is not None:
-        inflater.finish()
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    inflater.finish()
+
+
+def _count(call: _Call, chunk: bytes, url: URL, limit: int) -> None:
+    call.received += len(chunk)
+    if call.received > limit:
+        raise _too_large(url, "is larger than allowed", limit)
 
 
 def _too_large(url: URL, what: str, limit: int) -> ReadError:

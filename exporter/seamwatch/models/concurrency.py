@@ -54,7 +54,8 @@ class AdaptiveLimit:
         """
         if failure is None or failure.reason not in _CONGESTED:
             self._refusals = 0
-            self._limit = min(float(self.most), self._limit + 1 / self._limit)
+            if self._limit < self.most:
+                self._limit = min(float(self.most), self._limit + 1 / self._limit)
             return
         if failure.reason is Reason.OVERLOADED:
             self._hold(failure.retry_after, now)
@@ -90,7 +91,8 @@ class AdaptiveLimit:
     def release(self) -> None:
         """Give a turn back."""
         self.in_use -= 1
-        self._wake()
+        if self._waiting:
+            self._wake()
 
     async def _wait(self) -> None:
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
