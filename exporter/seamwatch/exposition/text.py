@@ -17,7 +17,7 @@ from seamwatch.exposition.negotiation import Format
 _go: Callable[[float], str] = floatToGoString
 
 LONGEST_VALUE = 200
-"""Characters of a label value; it is the limit that the scrape configuration we ship sets."""
+"""Bytes of a label value; it is the limit that the scrape configuration we ship sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,11 @@ def _readable(value: str) -> str:
     a value that had to be changed ends in a digest of what it was.
     """
     text = value.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
-    if text == value and len(value) <= LONGEST_VALUE:
+    encoded = text.encode()
+    if text == value and len(encoded) <= LONGEST_VALUE:
         return value
     digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    return f"{text[: LONGEST_VALUE - 1 - len(digest)]}~{digest}"
+    return f"{encoded[: LONGEST_VALUE - 1 - len(digest)].decode(errors='ignore')}~{digest}"
 
 
 def header(family: Family, form: Format) -> bytes:

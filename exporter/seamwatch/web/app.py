@@ -42,7 +42,7 @@ class Routes:
     reload: Reload
     deadlines: Deadlines
     is_draining: bool = False
-    _scrapes: int = 0
+    scrapes: int = 0  # under way
     _reloading: asyncio.Task[str | None] | None = None
 
     def table(self) -> list[web.RouteDef]:
@@ -85,13 +85,13 @@ class Routes:
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         """Write the page, in slices, so that a slow reader never holds a copy of it."""
-        if self._scrapes >= _SCRAPES_AT_ONCE:
+        if self.scrapes >= _SCRAPES_AT_ONCE:
             return web.Response(
                 status=503,
-                text=f"{self._scrapes} scrapes are under way; scrape less often\n",
+                text=f"{self.scrapes} scrapes are under way; scrape less often\n",
                 headers={"Retry-After": "15"},
             )
-        self._scrapes += 1
+        self.scrapes += 1
         try:
             began = time.monotonic()
             page = await self.exposition.page(
@@ -102,7 +102,7 @@ class Routes:
             self.exposition.own.scraped(time.monotonic() - began)
             return response
         finally:
-            self._scrapes -= 1
+            self.scrapes -= 1
 
 
 def _joined(request: web.Request, name: str) -> str | None:
@@ -145,10 +145,9 @@ def _slices(page: Page) -> Iterator[bytes | memoryview]:
 def application(routes: Routes, file: WebConfigFile) -> web.Application:
     """Return the application that serves *routes* under the rules of *file*."""
     auth = BasicAuth()
-    guard = Guard(file, auth)
     app = web.Application(
         client_max_size=_BODY_LIMIT,
-        middlewares=[deadline(routes.deadlines), guard.check, _explain],
+        middlewares=[deadline(routes.deadlines), Guard(file, auth).middleware(), _explain],
     )
     app.add_routes(routes.table())
     app.on_response_prepare.append(_add_headers)

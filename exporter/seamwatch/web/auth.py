@@ -36,7 +36,7 @@ class BasicAuth:
         self._waiting = 0
 
     async def allows(self, header: str | None, users: Mapping[str, str]) -> bool:
-        """Say whether *header* (Authorization) has a user of *users* (name -> hash) and its password.
+        """Say whether *header* (Authorization) has one of *users* (name -> hash) and its password.
 
         Raises:
             TooManyAsk: too many checks wait already.

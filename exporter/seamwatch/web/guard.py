@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from seamwatch.config.problems import ConfigError
 from seamwatch.web.auth import BasicAuth, TooManyAsk, has_allowed_name
@@ -23,7 +23,15 @@ class Guard:
         self._file = file
         self._auth = auth
         self._rate: tuple[RateLimitSection, RateLimit] | None = None
-        self.check = web.middleware(self._check)
+
+    def middleware(self) -> Middleware:
+        """Return what the application puts around its handlers."""
+
+        @web.middleware
+        async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._check(request, handler)
+
+        return check
 
     async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:

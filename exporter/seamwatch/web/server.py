@@ -95,6 +95,11 @@ class Server:
         scheme = "http" if self._tls is None else "https"
         return [f"{scheme}://{address}/" for address in self.addresses]
 
+    @property
+    def scrapes(self) -> int:
+        """How many scrapes are under way."""
+        return self._routes.scrapes
+
     async def start(self) -> None:
         """Listen on all addresses, or on none.
 
