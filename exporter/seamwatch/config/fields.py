@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import jmespath
@@ -26,7 +26,12 @@ _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 class Section(BaseModel):
     """A mapping in seamwatch.yaml: unknown keys are errors, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        hide_input_in_errors=True,  # the input may be a secret
+    )
 
 
 def shown(value: Any) -> str:
@@ -99,11 +104,27 @@ def _check_expression(value: Any) -> Any:
     return value
 
 
-def _as(schema: dict[str, Any]) -> Any:
-    """Return a hook that makes *schema* the JSON Schema of a field."""
+def format_duration(seconds: float) -> str:
+    """Return the shortest way to write *seconds*: ``90s``, ``15m``, ``2d``."""
+    for unit in ("w", "d", "h", "m", "s"):
+        if seconds >= _SECONDS[unit] and seconds % _SECONDS[unit] == 0:
+            return f"{seconds / _SECONDS[unit]:g}{unit}"
+    return f"{seconds:g}s" if seconds >= 1 else f"{seconds * 1000:g}ms"
+
+
+def format_size(size: int) -> str:
+    """Return the shortest way to write *size* bytes: ``64KiB``, ``1MiB``."""
+    unit = next(unit for unit in reversed(_BYTES) if size % _BYTES[unit] == 0)
+    return f"{size // _BYTES[unit]}{unit}"
+
+
+def _as(schema: dict[str, Any], written: Callable[[Any], Any] = lambda value: value) -> Any:
+    """Return a hook that makes *schema* the JSON Schema of a field, its default as *written*."""
 
     def replace(generated: dict[str, Any]) -> None:
-        default = {"default": generated["default"]} if "default" in generated else {}
+        default = {}
+        if generated.get("default") is not None:
+            default = {"default": written(generated["default"])}
         generated.clear()
         generated.update(schema | default)
 
@@ -135,14 +156,14 @@ _RATIO_SCHEMA = {
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration),
-    Field(json_schema_extra=_as(_DURATION_SCHEMA)),
+    Field(json_schema_extra=_as(_DURATION_SCHEMA, format_duration)),
 ]
 """Seconds, written ``90s 15m 6h 2d``."""
 
 Period = Annotated[
     float,
     BeforeValidator(parse_period),
-    Field(json_schema_extra=_as(_DURATION_SCHEMA)),
+    Field(json_schema_extra=_as(_DURATION_SCHEMA, format_duration)),
 ]
 """Seconds above 0, written like a duration."""
 
@@ -156,7 +177,9 @@ Ratio = Annotated[
 Size = Annotated[
     int,
     BeforeValidator(parse_size),
-    Field(json_schema_extra=_as({"type": "string", "pattern": r"^\d+(B|KiB|MiB|GiB)$"})),
+    Field(
+        json_schema_extra=_as({"type": "string", "pattern": r"^\d+(B|KiB|MiB|GiB)$"}, format_size)
+    ),
 ]
 """Bytes, written ``64KiB`` or ``1MiB``."""
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from seamwatch.config.addresses import sqlite_path, with_sqlite_path
 from seamwatch.config.checks import check
 from seamwatch.config.files import File, Merged, merge, read
+from seamwatch.config.paths import make_absolute
 from seamwatch.config.pipelines import pipelines
 from seamwatch.config.places import place, place_faults
 from seamwatch.config.problems import ConfigError, Finding, Problem
@@ -87,6 +88,8 @@ def _without_collection() -> Iterator[None]:
 
 def _validate(merged: Merged) -> tuple[Settings | None, list[Finding]]:
     settings, found = None, []
+    base_dirs = _base_dirs(merged)
+    make_absolute(merged.data, base_dirs)
     try:
         settings = Settings.model_validate(merged.data)
     except ValidationError as error:
@@ -95,7 +98,7 @@ def _validate(merged: Merged) -> tuple[Settings | None, list[Finding]]:
     troubled.update(fault.path for file in merged.files for fault in file.faults)
     found += check(
         merged.data,
-        base_dirs=_base_dirs(merged),
+        base_dirs=base_dirs,
         without_graph={path[1] for path in troubled if path[2:3] == ("stages",)},
     )
     return settings, found
