@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -84,6 +85,7 @@ def test_a_json_lines_file_gives_its_items_slices_and_digest(tmp_path: Path) -> 
     assert found.digest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert found.slices == {"returns": 1, REST: 1}
     assert found.task is Task.TEXT
+    assert pickle.loads(pickle.dumps(found)) == found
 
 
 def test_csv_and_parquet_give_the_same_items_as_json_lines(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ _LABELLED = (Task.BINARY, Task.MULTICLASS, Task.MULTILABEL)
 
 @dataclass(frozen=True, slots=True)
 class GoldenSet:
-    """Items with known right answers; the same file is the same set."""
+    """Items with known right answers; the same file is the same set. It can be pickled."""
 
     digest: str  # sha256 of the file, hex
     task: Task
