@@ -89,6 +89,42 @@ class _Call:
 _CALL: ContextVar[_Call] = ContextVar("seamwatch_call")
 
 
+class _Deadline:
+    """``asyncio.timeout`` without its two coroutines, which show in what a golden item costs."""
+
+    __slots__ = ("_cancelling", "_expired", "_handle", "_seconds", "_task")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._expired = False
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("fetch() runs inside a task")
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._handle = asyncio.get_running_loop().call_later(self._seconds, self._expire)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._handle.cancel()
+        if (
+            self._expired
+            and self._task.uncancel() <= self._cancelling  # else somebody else cancelled, too
+            and kind is asyncio.CancelledError
+        ):
+            raise TimeoutError from error
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._task.cancel()
+
+
 class _Protocol(ResponseHandler):
     """Counts the uses of a connection, and what came before the answer began."""
 
@@ -216,7 +252,7 @@ class Fetcher:
             url = endpoint.at(path)
             if params:
                 url = url.extend_query(params)
-            async with asyncio.timeout(timeout):
+            with _Deadline(timeout):
                 return await self._exchange(call, endpoint, method, url, body, headers, started)
         except TimeoutError as error:
             raise ReadError(

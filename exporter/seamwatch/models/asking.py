@@ -87,16 +87,33 @@ class Asking:
             await asyncio.gather(*workers, ended, return_exceptions=True)
 
     async def _work(self) -> None:
+        limit = self._limit
         for item in self._unasked():
-            answer = await self._answer(item)
-            if answer is None:
-                return
+            for attempt in range(1, ATTEMPTS + 1):
+                began = limit.try_acquire()
+                if began is None:
+                    began = await limit.acquire()
+                try:
+                    if self._budget is not None and not self._budget.take(self._clock()):
+                        self.out_of_budget = True
+                        if attempt == 1:
+                            return  # nothing was asked, so there is nothing to tell
+                        break
+                    answer = await self._client.ask(item, timeout=self._timeout)
+                    limit.record(answer.failure, limit.clock(), started=began)
+                finally:
+                    limit.release()
+                if answer.failure is None or answer.failure.reason is not Reason.OVERLOADED:
+                    break
             self._done.append((item, answer))
             self._come.set()
-            if len(self._done) >= 2 * self._limit.most:
-                self._room.clear()
-            if not self._room.is_set():
-                await self._room.wait()  # answers are not piled up for a slow reader
+            if len(self._done) >= 2 * limit.most:
+                await self._wait_for_room()
+
+    async def _wait_for_room(self) -> None:
+        """Wait until the reader has taken what there is: answers are not piled up."""
+        self._room.clear()
+        await self._room.wait()
 
     def _unasked(self) -> Iterator[GoldenItem]:
         """Yield items until there are none or the budget is spent; all workers share them."""
@@ -106,24 +123,6 @@ class Asking:
                 break
             else:
                 return
-
-    async def _answer(self, item: GoldenItem) -> Answer | None:
-        """Return the answer to *item*, None when the budget is spent before it could be asked."""
-        answer = None
-        for _ in range(ATTEMPTS):
-            started = await self._limit.acquire()
-            try:
-                if self._budget is not None and not self._budget.take(self._clock()):
-                    self.out_of_budget = True
-                    return answer
-                answer = await self._client.ask(item, timeout=self._timeout)
-                failure = answer.failure
-                self._limit.record(failure, self._limit.clock(), started=started)
-            finally:
-                self._limit.release()
-            if failure is None or failure.reason is not Reason.OVERLOADED:
-                return answer
-        return answer
 
 
 def ask_all(

@@ -72,18 +72,23 @@ class AdaptiveLimit:
         finally:
             self.release()
 
+    def try_acquire(self) -> float | None:
+        """Take a turn if one is free now; return the time at which it began, or None."""
+        now = self.clock()
+        if self.in_use >= int(self._limit) or now < self._held_until:
+            return None
+        self.in_use += 1
+        return now
+
     async def acquire(self) -> float:
         """Wait for a turn; return the time at which it began. Ends with ``release``."""
         try:
-            while True:
-                now = self.clock()
-                if (wait := self._held_until - now) > 0:
+            while (began := self.try_acquire()) is None:
+                if (wait := self._held_until - self.clock()) > 0:
                     await asyncio.sleep(wait)
-                elif self.in_use < int(self._limit):
-                    self.in_use += 1
-                    return now
-                else:
+                elif self.in_use >= int(self._limit):
                     await self._wait()
+            return began
         except asyncio.CancelledError:
             self._wake()  # a turn that may have been meant for us goes to the next
             raise
