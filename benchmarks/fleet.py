@@ -66,7 +66,11 @@ def snapshot(watched: Pipeline, rng: random.Random, *, slices: int = 4) -> Snaps
         silent_failure=False,
         golden=_golden(now, rng, slices),
         probes=ProbeState(
-            tuple(rng.randrange(900) for _ in range(11)), 99 * rng.random(), 0, {"hour": 900}, ("a",)
+            tuple(rng.randrange(900) for _ in range(11)),
+            99 * rng.random(),
+            0,
+            {"hour": 900},
+            ("a",),
         ),
     )
 
