@@ -191,7 +191,7 @@ def _sizes(golden: GoldenSet, now: float) -> Iterator[Finding]:
     if 0 < valid.total() < SMALL:
         yield Finding(Check.SMALL_SET, f"the set has {_width(valid.total())}; add items")
     small = {name: valid[name] for name in golden.slices if valid[name] < SMALL}
-    for name, size in sorted(small.items(), key=lambda found: found[1]):
+    for name, size in sorted(small.items(), key=lambda found: (found[1], found[0])):
         if name != REST:
             text = "no valid item" if size == 0 else _width(size)
             yield Finding(Check.SMALL_SLICE, f"slice {shown(name)} has {text}")
