@@ -23,6 +23,9 @@ _TASKS_OF = {
     "relative_tolerance": ("regression",),
     "k": ("ranking",),
     "text_measure": ("text",),
+    "ranking_measure": ("ranking",),
+    "at_least": ("ranking", "text"),
+    "score_of": ("binary",),
     "labels": ("binary", "multiclass", "multilabel"),
 }
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from seamwatch.config.fields import Duration, Expression, Listed, Name, Section, Texts
+from seamwatch.config.fields import Expression, Listed, Name, Period, Section, Texts
 from seamwatch.config.placeholders import check
 from seamwatch.config.reach import HttpTarget
 
@@ -16,14 +16,23 @@ class HttpModel(HttpTarget):
     """Any JSON over HTTP: a template for the question, JMESPath for the answer."""
 
     method: Literal["POST", "PUT", "GET"] = "POST"
-    # a text that is one {{ path }} keeps the value's type; {{ input.question }} inside text is text
+    """How the question is sent."""
     json_body: Any = Field(default=None, alias="json")
-    query: dict[str, str] = Field(default_factory=dict)  # URL parameters, also templates
+    """Body of the question: any JSON with `{{ input }}`, `{{ input.FIELD }}` or `{{ id }}`
+    in its texts. A text that is one such placeholder keeps the type of the value.
+    """
+    query: dict[str, str] = Field(default_factory=dict)
+    """URL parameters; their texts may hold placeholders as well."""
     answer: Expression
+    """Where the answer stands in the response."""
     score: Expression | None = None
-    scores: Expression | None = None  # a mapping of label to score
+    """Where its confidence stands."""
+    scores: Expression | None = None
+    """Where a mapping of label to score stands."""
     answered_by: Expression | None = None
-    refused: Expression | None = None  # true when the model says that it declines
+    """Where the version that really answered stands."""
+    refused: Expression | None = None
+    """True where the model says that it declines."""
 
     @model_validator(mode="after")
     def _asks_something(self) -> Self:
@@ -41,6 +50,7 @@ class TensorSection(Section):
     """One input tensor of the Open Inference Protocol."""
 
     name: str
+    """Name of the tensor."""
     datatype: Literal[
         "BOOL",
         "UINT8",
@@ -56,10 +66,13 @@ class TensorSection(Section):
         "FP64",
         "BYTES",
     ]
+    """Type of its elements."""
     value: Any = "{{ input }}"
-    # without a shape: [1] for one value, [1, n] for a list of n
-    shape: Annotated[tuple[int, ...], Listed] | None = None  # one length may be -1: what is left
-    parameters: dict[str, Any] = Field(default_factory=dict)  # e.g. content_type: str
+    """What is sent; `{{ input.FIELD }}` is a field of the item's input."""
+    shape: Annotated[tuple[int, ...], Listed] | None = None
+    """Its lengths, one of which may be -1; `[1]` or `[1, n]` by default."""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    """Parameters of the tensor, e.g. `content_type: str`."""
 
     @model_validator(mode="after")
     def _can_be_made(self) -> Self:
@@ -76,12 +89,19 @@ class OpenInferenceModel(HttpTarget):
     """Open Inference Protocol V2 over REST; *url* is the server's base address."""
 
     model: str
+    """Name of the model on the server."""
     version: str | None = None
+    """Version to ask; the server's choice by default."""
     inputs: Annotated[tuple[TensorSection, ...], Listed, Field(min_length=1)]
+    """The input tensors."""
     parameters: dict[str, Any] = Field(default_factory=dict)
-    answer: str  # name of the output tensor
+    """Parameters of the request."""
+    answer: str
+    """Name of the output tensor with the answer."""
     score: str | None = None
-    labels: Texts | None = None  # label for each class index, where the answer is an index
+    """Name of the output tensor with its confidence."""
+    labels: Texts | None = None
+    """The label of each class index, where the answer is an index."""
 
     @model_validator(mode="after")
     def _base_address(self) -> Self:
@@ -97,7 +117,9 @@ class BudgetSection(Section):
     """Hard limits on probes: one over budget is not sent, and that is visible."""
 
     per_hour: Annotated[int, Field(gt=0)] | None = None
+    """Probes in any hour, at most."""
     per_day: Annotated[int, Field(gt=0)] | None = None
+    """Probes in any 24 hours, at most."""
 
 
 AnyModel = HttpModel | OpenInferenceModel
@@ -107,11 +129,17 @@ class ModelSection(Section):
     """How to ask the live model; exactly one protocol."""
 
     http: HttpModel | None = None
+    """Any JSON over HTTP."""
     open_inference: OpenInferenceModel | None = None
-    stage: Name | None = None  # the stage that answers; default: the only one of kind model
-    timeout: Duration = 10.0
+    """Open Inference Protocol V2 over REST."""
+    stage: Name | None = None
+    """The stage that answers; the only one of kind `model` by default."""
+    timeout: Period = 10.0
+    """Time that one whole answer may take."""
     concurrency: Annotated[int, Field(ge=1, le=256)] = 8
+    """Questions under way at the same time, at most; fewer while the model answers 429 or 503."""
     budget: BudgetSection = BudgetSection()
+    """Hard limits: a probe over budget is not sent, and that is visible."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:

@@ -7,15 +7,19 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from seamwatch.config.fields import Secret, Section, Size
+from seamwatch.config.fields import Secret, Section, Size, shown
 
 
 def _check_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{value!r} is not a web address; write http://host:port/path")
-    if parts.username or parts.password:
+    if "@" in value.partition("//")[2].partition("/")[0].partition("?")[0]:
         raise ValueError("a URL may not carry a user or password; use basic_auth")
+    try:
+        parts = urlsplit(value)
+        works = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # an IPv6 address or a port that is none
+        works = False
+    if not works:
+        raise ValueError(f"{shown(value)} is not a web address; write http://host:port/path")
     return value
 
 
@@ -27,8 +31,11 @@ class BasicAuth(Section):
     """User and password, the password in a file or from the environment."""
 
     username: str
+    """User name."""
     password: Secret | None = None
+    """Password, written as `${NAME}`."""
     password_file: str | None = None
+    """File that holds the password."""
 
     @model_validator(mode="after")
     def _one_password(self) -> Self:
@@ -41,23 +48,36 @@ class Tls(Section):
     """How to trust the other side, and who we are to it."""
 
     ca_file: str | None = None
+    """Certificates to trust instead of the system's."""
     cert_file: str | None = None
+    """Our certificate, for mutual TLS."""
     key_file: str | None = None
+    """Its key."""
     server_name: str | None = None
+    """Name that the certificate of the other side must carry, if not the host of `url`."""
     insecure_skip_verify: bool = False
+    """Trust any certificate."""
 
 
 class HttpTarget(Section):
     """An HTTP endpoint that seamwatch calls."""
 
     url: Url
+    """Address, without user and password."""
     headers: dict[str, Secret] = Field(default_factory=dict)
+    """Headers to send; credentials as `${NAME}`."""
     basic_auth: BasicAuth | None = None
+    """User and password."""
     bearer_token: Secret | None = None
+    """Token, written as `${NAME}`."""
     bearer_token_file: str | None = None
+    """File that holds the token."""
     tls: Tls | None = None
+    """How to trust the other side, and who we are to it."""
     max_bytes: Size = 1 << 20
+    """Largest answer that is read, also after decompression."""
     redirects: Annotated[int, Field(ge=0, le=10)] = 0
+    """How many redirects are followed, on the same host only."""
 
     @model_validator(mode="after")
     def _one_credential(self) -> Self:

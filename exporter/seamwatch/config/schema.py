@@ -18,13 +18,18 @@ class TeamSection(Section):
     """A team and how it is reached; the bodies are Alertmanager receivers, passed through."""
 
     page: dict[str, Any] = Field(default_factory=dict)
+    """Alertmanager receiver that wakes the team; passed through as it is, e.g.
+    `webhook_configs`.
+    """
     notify: dict[str, Any] = Field(default_factory=dict)
+    """Alertmanager receiver that tells the team without waking it; passed through as it is."""
 
 
 class StageSection(Section):
     """One stage of a pipeline."""
 
     team: Name
+    """The team that runs the stage; one of `teams`."""
     kind: Literal[
         "source",
         "transform",
@@ -37,45 +42,68 @@ class StageSection(Section):
         "model",
         "output",
     ]
+    """What the stage does; a word for people, it changes no arithmetic."""
     after: Names = ()
+    """The stages that it reads from; none for a source."""
     tuned_on: Names = ()
+    """The stages whose version its thresholds or settings were chosen for."""
     source: SourceSection | None = None
+    """Where its own word about itself is read; without one nothing is known of the stage."""
     every: Period = 30.0
+    """Time between two readings."""
     timeout: Period = 5.0
+    """Time that one whole reading may take."""
     data_age: Period | None = None
+    """How far its effective watermark may be behind now."""
 
 
 class GoldenSection(Section):
     """The golden set and how fast it is asked."""
 
     file: str
+    """The golden set: JSON Lines (`.jsonl`), CSV or Parquet; relative to the configuration file."""
     task: Literal["binary", "multiclass", "multilabel", "regression", "ranking", "text"]
-    every: Period = 15.0  # one probe each
-    window: Annotated[int, Field(ge=1)] | None = (
-        None  # answers the accuracy is over; default 1 pass
-    )
-    slices: str | None = None  # field of the item's input that names its slice, if not `slice`
-    refusals: Texts = ()  # answers that mean the model declines, e.g. "I don't know"
-    labels: Texts | None = None  # all answers that are valid; others are invalid
-    positive: str | None = None  # binary: the label that counts as positive
-    tolerance: Annotated[float, Field(ge=0)] = 0.0  # regression: absolute error still correct
-    relative_tolerance: Annotated[float, Field(ge=0)] = 0.0  # the same, as a share of the truth
-    k: Annotated[int, Field(ge=1)] = 10  # ranking: cut-off rank
-    at_least: Ratio | None = None  # ranking and text: credit from which an answer is correct
+    """What kind of answer is expected."""
+    every: Period = 15.0
+    """Time between two probes."""
+    window: Annotated[int, Field(ge=1)] | None = None
+    """Answers that the accuracy is over; one pass over the set by default."""
+    slices: str | None = None
+    """Field of an item's input that names its slice, for items without `slice`."""
+    refusals: Texts = ()
+    """Answers that mean the model declines, e.g. `I don't know`."""
+    labels: Texts | None = None
+    """All labels that are valid answers; any other answer is invalid."""
+    positive: str | None = None
+    """Binary: the label that counts as positive."""
+    tolerance: Annotated[float, Field(ge=0)] = 0.0
+    """Regression: absolute error up to which an answer is correct."""
+    relative_tolerance: Annotated[float, Field(ge=0)] = 0.0
+    """Regression: the same as a share of the true value."""
+    k: Annotated[int, Field(ge=1)] = 10
+    """Ranking: how many of the first results count."""
+    at_least: Ratio | None = None
+    """Ranking and text: credit from which an answer is correct."""
     text_measure: Literal["exact", "token_f1", "rouge_l"] = "exact"
+    """Text: how much of the credit an answer earns."""
     ranking_measure: Literal["recall_at_k", "ndcg", "mrr"] = "recall_at_k"
-    # binary: what the model's single score is the confidence in, its answer or the positive label
+    """Ranking: what the credit is."""
     score_of: Literal["answer", "positive"] = "answer"
+    """Binary: what the single score of an answer is the confidence in."""
 
 
 class QualitySection(Section):
     """What every answer must look like."""
 
-    json_schema: str | None = None  # file; an answer that fails it is invalid
+    json_schema: str | None = None
+    """File with a JSON Schema; an answer that fails it is invalid. Relative to the
+    configuration file.
+    """
 
 
 class _Slo(Section):
     objective: Ratio | None = None
+    """Share of time slices that must be good; above 93.1%, below 100%."""
 
     @model_validator(mode="after")
     def _fast_burn_can_fire(self) -> Self:
@@ -93,45 +121,68 @@ class FreshnessSlo(_Slo):
     """The data behind the answers is at most this old."""
 
     data_age: Period
+    """How old the data behind the answers may be."""
 
 
 class RatioSlo(_Slo):
     """A ratio reaches at least this."""
 
     at_least: Ratio
+    """The ratio that must be reached."""
 
 
 class SlosSection(Section):
     """What end to end must reach."""
 
     freshness: FreshnessSlo | None = None
+    """How old the data behind the answers may be."""
     accuracy: RatioSlo | None = None
+    """Share of golden answers that must be correct; needs `golden`."""
     availability: RatioSlo | None = None
+    """Share of probes that must be answered at all; needs `golden`."""
 
 
 class PipelineSection(Section):
     """One pipeline, from data ingestion to model output."""
 
     owner: Name
+    """The one team that answers for the whole; one of `teams`."""
     stages: Annotated[dict[Name, StageSection], Field(min_length=1)]
+    """The stages by name, in any order."""
     model: ModelSection | None = None
+    """How to ask the live model."""
     golden: GoldenSection | None = None
+    """Questions whose right answers are known."""
     quality: QualitySection = QualitySection()
+    """What every answer must look like."""
     slos: SlosSection = SlosSection()
+    """What users may expect, end to end."""
 
 
 class WebSection(Section):
     """Where the exporter listens."""
 
     listen: Listen = ":10064"
+    """Address and port: `:10064` is every interface, `127.0.0.1:10064` this machine only."""
     external_url: ExternalUrl | None = None
-    config_file: str | None = None  # Prometheus exporter-toolkit format: TLS, basic auth
+    """How people reach seamwatch, for links."""
+    config_file: str | None = None
+    """TLS and basic auth, in the format of the Prometheus exporter-toolkit; relative to the
+    configuration file.
+    """
 
 
 class Settings(Section):
     """The whole file."""
 
     teams: dict[Name, TeamSection]
+    """The teams by name. May be spread over files."""
     pipelines: dict[Name, PipelineSection]
+    """The pipelines by name. May be spread over files."""
     store: StoreUrl = DEFAULT_STORE
+    """Where seamwatch remembers: `sqlite:///FILE` or
+    `postgresql+asyncpg://USER:${PASSWORD}@HOST/DATABASE`; `sqlite:///seamwatch.db` by
+    default.
+    """
     web: WebSection = WebSection()
+    """Where seamwatch listens."""

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from seamwatch.config.fields import Expression, Secret, Section, Size, Texts
+from seamwatch.config.fields import Expression, Secret, Section, Size, Texts, shown
 from seamwatch.config.reach import HttpTarget
 
 TimeFormat = Literal["auto", "rfc3339", "s", "ms", "us", "ns"]
@@ -22,7 +22,7 @@ def _check_zone(value: str) -> str:
         ZoneInfo(value)
     except (OSError, ValueError) as error:
         raise ValueError(
-            f"{value!r} is not an IANA time zone; write e.g. UTC or Europe/Berlin"
+            f"{shown(value)} is not an IANA time zone; write e.g. UTC or Europe/Berlin"
         ) from error
     return value
 
@@ -35,20 +35,30 @@ class TimeSection(Section):
     """How a source writes timestamps; ``auto`` takes RFC 3339 text and epoch seconds."""
 
     time: TimeFormat = "auto"
-    zone: Zone | None = None  # of timestamps that carry none
+    """How timestamps are written; `auto` takes RFC 3339 texts and epoch seconds."""
+    zone: Zone | None = None
+    """IANA time zone of timestamps that carry none, e.g. `Europe/Berlin`."""
 
 
 class FieldsSection(Section):
     """Where each field of the stage contract stands in the answer, as JMESPath."""
 
     status: Expression = "status"
+    """What the stage claims of its health."""
     version: Expression = "version"
+    """What it serves now."""
     watermark: Expression = "watermark"
+    """Event time up to which its output is complete."""
     updated_at: Expression = "updated_at"
+    """When its job last ran."""
     built_from: Expression = "built_from"
+    """Mapping of upstream stage to the version it was built from."""
     tuned_on: Expression = "tuned_on"
+    """Mapping of upstream stage to the version its settings were chosen for."""
     rows: Expression = "rows"
+    """How many rows, documents or vectors it has."""
     settings: Expression = "settings"
+    """Settings that change answers, e.g. a threshold."""
 
 
 HEALTHY: tuple[str, ...] = (
@@ -69,26 +79,37 @@ class HttpSource(HttpTarget, TimeSection):
     """Any JSON over HTTP."""
 
     fields: FieldsSection = FieldsSection()
-    healthy: Texts = HEALTHY  # texts of status that mean healthy, in any case
+    """Where each field of the stage contract stands in the answer."""
+    healthy: Texts = HEALTHY
+    """Texts of `status` that mean healthy, in any case."""
 
 
 class PromQuery(Section):
     """A PromQL query of which a label is the value, e.g. a version in an _info series."""
 
     query: str
+    """A query with one series as its result."""
     label: str
+    """The label whose value is taken."""
 
 
 class PrometheusSource(HttpTarget, TimeSection):
     """PromQL for each field; *url* is the server's base address."""
 
-    status: str | None = None  # a query: above 0 is healthy
+    status: str | None = None
+    """Query: above 0 is healthy."""
     version: PromQuery | None = None
+    """Query and label of the version."""
     watermark: str | None = None
+    """Query: a timestamp."""
     updated_at: str | None = None
+    """Query: a timestamp."""
     built_from: dict[str, PromQuery] = Field(default_factory=dict)
+    """Query and label for each upstream stage."""
     tuned_on: dict[str, PromQuery] = Field(default_factory=dict)
+    """Query and label for each upstream stage."""
     rows: str | None = None
+    """Query: a number."""
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -114,11 +135,16 @@ def _check_dialect(value: SecretStr) -> SecretStr:
 class SqlSource(TimeSection):
     """One row of a query; its columns are named like the fields of the stage contract."""
 
-    # as SQLAlchemy writes them: sqlite:///file.db, postgresql://user@host/db
     url: Annotated[Secret, AfterValidator(_check_dialect)] | None = None
+    """Database as SQLAlchemy writes it: `sqlite:///file.db`,
+    `postgresql://user:${PASSWORD}@host/db`.
+    """
     url_file: str | None = None
+    """File that holds the URL."""
     query: str
+    """A query with one row; its columns are named like the fields of the stage contract."""
     healthy: Texts = HEALTHY
+    """Texts of `status` that mean healthy, in any case."""
 
     @model_validator(mode="after")
     def _one_url(self) -> Self:
@@ -143,11 +169,11 @@ def _check_date_pattern(value: str) -> str:
     parts = re.findall(r"%.?", value)
     unknown = [part for part in parts if part not in DATE_PARTS]
     if unknown:
-        raise ValueError(f"{unknown[0]!r} is not one of {' '.join(DATE_PARTS)}")
+        raise ValueError(f"{shown(unknown[0])} is not one of {' '.join(DATE_PARTS)}")
     if "%Y" not in parts or not ({"%m", "%d"} <= set(parts) or "%j" in parts):
-        raise ValueError(f"{value!r} is not a whole date; write e.g. %Y-%m-%d or %Y%m%d%H")
+        raise ValueError(f"{shown(value)} is not a whole date; write e.g. %Y-%m-%d or %Y%m%d%H")
     if len(parts) != len(set(parts)):
-        raise ValueError(f"{value!r} names a part of the date twice")
+        raise ValueError(f"{shown(value)} names a part of the date twice")
     return value
 
 
@@ -163,17 +189,24 @@ def _check_path(value: str) -> str:
 class FileSource(TimeSection):
     """A file or object store through fsspec: a manifest, or the newest object of a pattern."""
 
-    # /data/manifest.json, s3://bucket/index/*.parquet, http://host/manifest.json
     path: Annotated[str, AfterValidator(_check_path)]
+    """File, object or pattern: `/data/manifest.json`, `s3://bucket/index/*.parquet`; a
+    local one relative to the configuration file.
+    """
     read: Literal["manifest", "newest"] = "manifest"
-    # newest: how a date stands in the path, e.g. "%Y-%m-%d"; it becomes the watermark, in UTC
-    # unless `zone` says otherwise, and the newest object is the one with the newest date
+    """`manifest`: JSON with the stage contract; `newest`: the newest object of a pattern."""
     watermark_in_name: Annotated[str, AfterValidator(_check_date_pattern)] | None = None
-    # fsspec storage options, e.g. endpoint_url, anon, username, password
+    """Newest: how a date stands in the path, e.g. `%Y-%m-%d`; it becomes the watermark, and
+    the newest date wins.
+    """
     options: dict[str, Secret | bool | int] = Field(default_factory=dict)
+    """fsspec storage options, e.g. `endpoint_url`, `anon`."""
     max_bytes: Size = 1 << 20
+    """Largest manifest that is read."""
     fields: FieldsSection = FieldsSection()
+    """Where each field of the stage contract stands in the manifest."""
     healthy: Texts = HEALTHY
+    """Texts of `status` that mean healthy, in any case."""
 
     @property
     def protocol(self) -> str:
@@ -205,12 +238,19 @@ class StaticSource(TimeSection):
     """What nobody serves yet, written by hand."""
 
     status: str | None = None
+    """What the stage claims of its health."""
     version: str | None = None
+    """What it serves now."""
     watermark: str | float | None = None
+    """Event time up to which its output is complete."""
     updated_at: str | float | None = None
+    """When its job last ran."""
     built_from: dict[str, str] = Field(default_factory=dict)
+    """Upstream stage: the version it was built from."""
     tuned_on: dict[str, str] = Field(default_factory=dict)
+    """Upstream stage: the version its settings were chosen for."""
     rows: float | None = None
+    """How many rows it has."""
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -226,10 +266,15 @@ class SourceSection(Section):
     """Exactly one kind of source."""
 
     http: HttpSource | None = None
+    """Any JSON over HTTP."""
     prometheus: PrometheusSource | None = None
+    """PromQL for each field."""
     sql: SqlSource | None = None
+    """One row of a query."""
     file: FileSource | None = None
+    """A manifest, or the newest object of a store."""
     static: StaticSource | None = None
+    """Written by hand."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
