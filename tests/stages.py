@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,3 +37,12 @@ async def failure(section: dict[str, Any], **options: Any) -> tuple[str, str]:
     except ReadError as error:
         return error.reason.value, str(error)
     raise AssertionError(f"read {observation}")
+
+
+async def until(condition: Callable[[], Awaitable[object]]) -> None:
+    """Return once *condition* gives something true; fail the test after 20 seconds."""
+    async with asyncio.timeout(20):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(0.01)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from seamwatch.errors import ReadError, Reason
 from seamwatch.sources.quoting import problem
@@ -38,8 +39,10 @@ def named(url: str) -> str:
     """Return postgresql://host:port/database of *url*: no user, no password, no options."""
     try:
         parts = urlsplit(url)
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-        return f"postgresql://{host or 'localhost'}:{parts.port or 5432}{parts.path}"
+        socket_dir = "".join(parse_qs(parts.query).get("host", []))
+        host = parts.hostname or socket_dir or "localhost"
+        where = f"[{host}]" if ":" in host or "/" in host else host
+        return f"postgresql://{where}:{parts.port or 5432}{parts.path}"
     except ValueError:
         return "postgresql://"
 
@@ -118,6 +121,10 @@ class Postgres:
                 Reason.TIMEOUT, f"{where}: no answer within {self.timeout:g} s"
             ) from error
         except asyncpg.PostgresError as error:
+            if error.sqlstate == "57014":  # the server was first to end it
+                raise ReadError(
+                    Reason.TIMEOUT, f"{where}: no answer within {self.timeout:g} s"
+                ) from error
             raise _server_error(error, where) from error
         except (asyncpg.InterfaceError, OSError) as error:
             raise _client_error(error, where) from None  # their texts may hold the password
@@ -127,32 +134,38 @@ class Postgres:
             ) from None
 
     async def _row(self, where: str, deadline: float) -> Row:
+        import asyncpg
+
         pool = await self.pools.pool(self.url)
         connection = await pool.acquire()
         try:
-            found = await self._fetch(connection, where, deadline)
+            rows = await self._fetch(connection, where, deadline)
         except BaseException:
             # whatever state it is in, nobody waits for it: the server ends the query by itself
-            connection.terminate()
+            with suppress(asyncpg.InterfaceError):  # it is closed already
+                connection.terminate()
             raise
         finally:
             await pool.release(connection)
-        return found
+        return one_row(rows, where=where)
 
-    async def _fetch(self, connection: Any, where: str, deadline: float) -> Row:
-        async with connection.transaction(readonly=True):
-            left = max(1, int((deadline - monotonic()) * 1000))  # ms
-            await connection.execute(
-                f"SET LOCAL statement_timeout = {max(1, int(left * SERVER_SHARE))};"
-                f"SET LOCAL lock_timeout = {max(1, int(left * LOCK_SHARE))}"
-            )
-            query = self.query.strip().rstrip(";")
-            columns = (await connection.prepare(query)).get_attributes()
-            check_columns([column.name for column in columns], where=where)
-            cells = ", ".join(_cell(column.name, column.type.name) for column in columns)
-            # a newline, because the query may end in a comment
-            rows = await connection.fetch(f"SELECT {cells} FROM (\n{query}\n) AS seamwatch LIMIT 2")
-        return one_row([dict(row) for row in rows], where=where)
+    async def _fetch(self, connection: Any, where: str, deadline: float) -> list[Row]:
+        # not `async with`: rolling back over a dead connection would hide what happened to it
+        transaction = connection.transaction(readonly=True)
+        await transaction.start()
+        left = (deadline - monotonic()) * 1000  # ms
+        await connection.execute(
+            f"SET LOCAL statement_timeout = {max(1, int(left * SERVER_SHARE))};"
+            f"SET LOCAL lock_timeout = {max(1, int(left * LOCK_SHARE))}"
+        )
+        query = self.query.strip().rstrip(";")
+        columns = (await connection.prepare(query)).get_attributes()
+        check_columns([column.name for column in columns], where=where)
+        cells = ", ".join(_cell(column.name, column.type.name) for column in columns)
+        # a newline, because the query may end in a comment
+        rows = await connection.fetch(f"SELECT {cells} FROM (\n{query}\n) AS seamwatch LIMIT 2")
+        await transaction.rollback()
+        return [dict(row) for row in rows]
 
 
 def _cell(name: str, kind: str) -> str:
@@ -165,8 +178,6 @@ def _cell(name: str, kind: str) -> str:
 def _server_error(error: asyncpg.PostgresError, where: str) -> ReadError:
     state = error.sqlstate or ""
     text = problem(error)
-    if state == "57014":
-        return ReadError(Reason.TIMEOUT, f"{where}: the server ended the query in time: {text}")
     if state in ("55P03", "40P01"):
         return ReadError(Reason.LOCKED, f"{where}: {text}")
     if state.startswith("28") or state == "42501":

@@ -33,11 +33,13 @@ class SqlReader:
         self._url = ""
         self.host = str(self._path or "")
         if section.url is not None:
-            self._use(section.url.get_secret_value())
+            try:
+                self._use(section.url.get_secret_value())
+            except SeamwatchError as error:
+                raise SeamwatchError(f"source.sql.url: {error}") from error
 
     def _use(self, url: str) -> None:
         """Take *url* from now on; raise SeamwatchError when no such database can be read."""
-        where = "source.sql.url"
         try:
             scheme = urlsplit(url).scheme.partition("+")[0]
         except ValueError:
@@ -49,8 +51,7 @@ class SqlReader:
             self._reach.pools.retain(url)
         else:
             raise SeamwatchError(
-                f"{where}: this database cannot be read; write sqlite:///file.db or"
-                " postgresql://user@host/db"
+                "this database cannot be read; write sqlite:///file.db or postgresql://user@host/db"
             )
         self._url = url
 
@@ -88,9 +89,7 @@ class SqlReader:
 def _sqlite_path(url: str, base: Path) -> Path:
     name = url.partition("://")[2].removeprefix("/").partition("?")[0]
     if not name or name == ":memory:":
-        raise SeamwatchError(
-            "source.sql.url: a database in memory has nothing to read; write sqlite:///file.db"
-        )
+        raise SeamwatchError("a database in memory has nothing to read; write sqlite:///file.db")
     return base / name
 
 

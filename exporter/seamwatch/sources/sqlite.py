@@ -79,9 +79,7 @@ class Sqlite:
     def _translated(self, error: Exception, where: str) -> ReadError:
         name: str = getattr(error, "sqlite_errorname", "")
         if name == "SQLITE_INTERRUPT":
-            return ReadError(
-                Reason.TIMEOUT, f"{where}: the query was ended, no row within {self.timeout:g} s"
-            )
+            return ReadError(Reason.TIMEOUT, f"{where}: no answer within {self.timeout:g} s")
         if name.startswith("SQLITE_READONLY"):
             return ReadError(Reason.QUERY, f"{where}: the query writes; write a SELECT")
         if not name and "decode" in str(error):
