@@ -61,7 +61,7 @@ class Asking:
         self._budget = budget
         self._clock = clock
         self._done: deque[tuple[GoldenItem, Answer]] = deque()
-        self._come = asyncio.Event()
+        self._waiting: asyncio.Future[None] | None = None  # the reader, for the next answer
         self._room = asyncio.Event()
         self._room.set()
 
@@ -69,7 +69,7 @@ class Asking:
         """Yield each item with its answer."""
         workers = [asyncio.ensure_future(self._work()) for _ in range(self._limit.most)]
         ended = asyncio.gather(*workers)
-        ended.add_done_callback(lambda _: self._come.set())
+        ended.add_done_callback(lambda _: self._wake_reader())
         try:
             while True:
                 while self._done:
@@ -79,8 +79,8 @@ class Asking:
                 if ended.done():
                     ended.result()  # raises what a worker raised: a mistake of ours
                     return
-                self._come.clear()
-                await self._come.wait()
+                self._waiting = asyncio.get_running_loop().create_future()
+                await self._waiting
         finally:
             for worker in workers:
                 worker.cancel()
@@ -106,9 +106,15 @@ class Asking:
                 if answer.failure is None or answer.failure.reason is not Reason.OVERLOADED:
                     break
             self._done.append((item, answer))
-            self._come.set()
+            if self._waiting is not None:
+                self._wake_reader()
             if len(self._done) >= 2 * limit.most:
                 await self._wait_for_room()
+
+    def _wake_reader(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
 
     async def _wait_for_room(self) -> None:
         """Wait until the reader has taken what there is: answers are not piled up."""

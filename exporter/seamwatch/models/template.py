@@ -27,6 +27,8 @@ _MISSING = object()
 
 def compile_path(expression: str) -> Callable[[Any], Any]:
     """Return a function that finds *expression* (JMESPath) in JSON; None where nothing is."""
+    if _KEYS.fullmatch(expression) and "." not in expression:  # the usual case
+        return lambda found: found.get(expression) if isinstance(found, dict) else None
     search = _walker(expression)
     return lambda found: None if (value := search(found)) is _MISSING else value
 
