@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="rewrite the expected texts in tests/golden"
+    )
+
+
+def compare(expected: Path, found: str, request: pytest.FixtureRequest) -> None:
+    """Compare *found* with the file *expected*, or write it there under --update-golden."""
+    if request.config.getoption("--update-golden"):
+        expected.write_text(found, encoding="utf-8")
+    assert expected.exists(), f"{expected} is missing; run pytest with --update-golden"
+    assert found == expected.read_text(encoding="utf-8")
 
 
 def require_tool(name: str) -> str:

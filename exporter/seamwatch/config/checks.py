@@ -44,13 +44,16 @@ def check(
     *,
     base_dirs: Mapping[str, Path],
     without_graph: Collection[str | int] = (),
+    without_teams: bool = False,
 ) -> Iterator[Finding]:
     """Yield what is wrong between the parts of *data*.
 
     Files are looked for in *base_dirs* (by pipeline). The pipelines in *without_graph* have
-    stages that could not be read: what is missing there says nothing about their graph.
+    stages that could not be read: what is missing there says nothing about their graph. The same
+    goes for *without_teams*.
     """
     teams = _mapping(data, "teams")
+    known_teams = None if without_teams or not isinstance(data.get("teams"), dict) else teams
     pipelines = _mapping(data, "pipelines")
     yield from _same_but_for_case(("teams",), teams)
     yield from _same_but_for_case(("pipelines",), pipelines)
@@ -58,13 +61,13 @@ def check(
     for name, pipeline in pipelines.items():
         if isinstance(pipeline, dict):
             at = ("pipelines", name)
-            yield from _check_pipeline(at, pipeline, teams, base_dirs[name])
+            yield from _check_pipeline(at, pipeline, known_teams, base_dirs[name])
             if name not in without_graph:
                 yield from _check_graph(at, pipeline, _stages(pipeline))
 
 
 def _check_pipeline(
-    at: KeyPath, pipeline: Mapping[str, Any], teams: Collection[str], base_dir: Path
+    at: KeyPath, pipeline: Mapping[str, Any], teams: Collection[str] | None, base_dir: Path
 ) -> Iterator[Finding]:
     yield from _check_team((*at, "owner"), pipeline.get("owner"), teams)
     raw = _mapping(pipeline, "stages")
@@ -80,8 +83,8 @@ def _check_pipeline(
     yield from _check_json_schema(at, pipeline, base_dir)
 
 
-def _check_team(path: KeyPath, team: Any, teams: Collection[str]) -> Iterator[Finding]:
-    if isinstance(team, str) and team not in teams:
+def _check_team(path: KeyPath, team: Any, teams: Collection[str] | None) -> Iterator[Finding]:
+    if teams is not None and isinstance(team, str) and team not in teams:
         yield Finding(path, f"there is no team {shown(team)}; {_one_of(team, teams, 'teams')}")
 
 

@@ -94,12 +94,13 @@ def _validate(merged: Merged) -> tuple[Settings | None, list[Finding]]:
         settings = Settings.model_validate(merged.data)
     except ValidationError as error:
         found = findings(error, merged.data)
-    troubled = {finding.path for finding in found}
-    troubled.update(fault.path for file in merged.files for fault in file.faults)
+    lost = [fault.path for file in merged.files for fault in file.faults]
+    troubled = {*lost, *(finding.path for finding in found)}
     found += check(
         merged.data,
         base_dirs=base_dirs,
         without_graph={path[1] for path in troubled if path[2:3] == ("stages",)},
+        without_teams=any(path[:1] == ("teams",) for path in lost),
     )
     return settings, found
 

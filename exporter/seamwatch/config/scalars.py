@@ -22,7 +22,10 @@ _LONGEST_WORD = 5
 
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_LONGEST_SHOWN = 60  # characters
 _LONGEST_INT = 18  # digits: beyond them a number is no longer exact everywhere
+_VALUELESS = "a number without a value"
+_INEXACT = "a number too long to be exact"
 _TRAPS = (
     (re.compile(r"[-+]?0[0-9_]+"), "an octal number"),
     (re.compile(r"[-+]?0[xob][0-9a-fA-F_]+"), "a number in another base"),
@@ -32,8 +35,9 @@ _TRAPS = (
         re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:(?:[Tt]|[ \t]+)[0-9]{1,2}:[0-9:.]+.*)?"),
         "a date",
     ),
-    (re.compile(r"[-+]?\.(?:inf|Inf|INF|nan|NaN|NAN)"), "a number without a value"),
+    (re.compile(r"[-+]?\.(?:inf|Inf|INF|nan|NaN|NAN)"), _VALUELESS),
 )
+_NUMBERS = (_TRAPS[0][1], _TRAPS[1][1], _TRAPS[2][1], _VALUELESS, _INEXACT)
 _NUMERIC = frozenset("-+.0123456789")
 
 
@@ -46,14 +50,17 @@ class Trap:
 
     def describe(self, *, shown: bool) -> str:
         """Say what was found and what to write; the text itself only where it may be *shown*."""
+        shown = shown and len(self.text) <= _LONGEST_SHOWN
         found = self.text if shown else "this text"
         if self.reading in ("true", "false"):
             return (
                 f"{found} without quotes is read as {self.reading} by some YAML readers;"
                 f' write {self.reading} for a switch, or "{self.text}" in quotes for the text'
             )
-        instead = f'"{self.text}"' if shown else "it"
-        return f"{found} without quotes is read as {self.reading}; write {instead} in quotes"
+        instead = f'"{self.text}" in quotes' if shown else "it in quotes"
+        if self.reading in _NUMBERS:
+            instead = f"a plain decimal number, or {instead} for a text"
+        return f"{found} without quotes is read as {self.reading}; write {instead}"
 
 
 def resolve(text: str) -> Any:
@@ -72,7 +79,7 @@ def resolve(text: str) -> Any:
 def _number(text: str) -> Any:
     if _INT.fullmatch(text):
         if len(text.lstrip("-+")) > _LONGEST_INT:
-            return Trap(text, "a number too long to be exact")
+            return Trap(text, _INEXACT)
         return int(text)
     for pattern, reading in _TRAPS:
         if pattern.fullmatch(text) and not (pattern is _TRAPS[2][0] and "_" not in text):
@@ -80,6 +87,6 @@ def _number(text: str) -> Any:
     if _FLOAT.fullmatch(text):
         value = float(text)
         if value in (float("inf"), float("-inf")):
-            return Trap(text, "a number without a value")
+            return Trap(text, _VALUELESS)
         return value
     return text

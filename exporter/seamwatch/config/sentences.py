@@ -24,6 +24,7 @@ _BOUNDS = {
     "less_than": ("lt", "below"),
     "less_than_equal": ("le", "of at most"),
 }
+_CONTAINERS = {"dict_type": "a mapping", "model_type": "a mapping", "tuple_type": "a list"}
 _NAME = "letters, digits, dot, _ and -, the first one a letter or digit, 128 at most"
 _KEY_MARK = "[key]"  # pydantic's own: the error is about the key and not about its value
 
@@ -81,15 +82,22 @@ def _about_value(
         return "nothing is written below it; write at least one"
     if value is None:
         return f"nothing is written here; write {place.wanted}, or remove the key"
+    if kind in _CONTAINERS:
+        return f"{found} stands where {_CONTAINERS[kind]} is wanted; write {place.wanted}"
+    return _about_scalar(kind, value, found, place)
+
+
+def _about_scalar(kind: str, value: Any, found: str, place: Allowed) -> str:
     if kind == "string_type" and isinstance(value, bool | int | float):
         what = "a switch" if isinstance(value, bool) else "a number"
         quoted = f'"{WRITTEN}"' if place.may_be_shown else "it in quotes"
         return f"{found} without quotes is {what}; write {quoted}"
     if isinstance(value, str) and kind in ("int_type", "float_type", "bool_type"):
-        if place.may_be_shown and not isinstance(value, FromEnv) and _is_number(value):
+        is_plain = place.may_be_shown and not isinstance(value, FromEnv)
+        if is_plain and (_is_number(value) or value in ("true", "false")):
             return f"{found} in quotes is a text; write {value} without quotes"
         return f"{found} is not {place.wanted}; write {place.wanted} without quotes"
-    return f"{found} is found where {place.wanted} is wanted; write {place.wanted}"
+    return f"{found} stands here; write {place.wanted}"
 
 
 def _found(value: Any, place: Allowed) -> str:
@@ -99,7 +107,7 @@ def _found(value: Any, place: Allowed) -> str:
         return shown(value)
     if place.may_be_shown:
         return shown(value) if isinstance(value, str) else WRITTEN
-    return "this value"
+    return "a text" if isinstance(value, str) and place.sections else "this value"
 
 
 def _is_number(text: str) -> bool:
