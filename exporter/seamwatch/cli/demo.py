@@ -84,8 +84,6 @@ def run(args: argparse.Namespace) -> int:
         if sys.stdout.isatty() and not args.no_tui:
             return _live(demo, running, stop)
         return _print(demo, running, stop)
-    except SeamwatchError as error:
-        return _fail(error)
     except KeyboardInterrupt:
         return 0
     finally:
@@ -99,11 +97,8 @@ def run_break(args: argparse.Namespace) -> int:
     from seamwatch.demo.faults import FAULTS, expand
     from seamwatch.demo.launch import control, find
 
-    try:
-        asked = expand(args.faults)
-        broken = control(find(args.state_dir), "break", asked)
-    except (SeamwatchError, ValueError) as error:
-        return _fail(error)
+    asked = expand(args.faults)
+    broken = control(find(args.state_dir), "break", asked)
     for name in broken:
         print(f"broken: {name} (between {FAULTS[name].between}): {FAULTS[name].what}")
     print("`seamwatch demo heal` makes it whole again")
@@ -114,10 +109,7 @@ def run_heal(args: argparse.Namespace) -> int:
     """Heal the running demo."""
     from seamwatch.demo.launch import control, find
 
-    try:
-        control(find(args.state_dir), "heal")
-    except SeamwatchError as error:
-        return _fail(error)
+    control(find(args.state_dir), "heal")
     print("healed")
     return 0
 
@@ -128,10 +120,7 @@ def run_status(args: argparse.Namespace) -> int:
     from seamwatch.demo.screen import block
     from seamwatch.demo.seen import look
 
-    try:
-        print(block(look(find(args.state_dir))))
-    except SeamwatchError as error:
-        return _fail(error)
+    print(block(look(find(args.state_dir))))
     return 0
 
 
@@ -141,12 +130,11 @@ def run_snapshot(args: argparse.Namespace) -> int:
     from seamwatch.demo.screen import svg
     from seamwatch.demo.seen import look
 
+    drawn = svg(look(find(args.state_dir)))
     try:
-        args.svg.write_text(svg(look(find(args.state_dir))), encoding="utf-8")
+        args.svg.write_text(drawn, encoding="utf-8")
     except OSError as error:
-        return _fail(SeamwatchError(f"cannot write {args.svg}: {error.strerror}"))
-    except SeamwatchError as error:
-        return _fail(error)
+        raise SeamwatchError(f"cannot write {args.svg}: {error.strerror}") from error
     print(f"wrote {args.svg}")
     return 0
 
@@ -165,11 +153,12 @@ def _live(demo: Demo, running: Running, stop: threading.Event) -> int:
     from seamwatch.demo.screen import picture
     from seamwatch.demo.seen import look
 
-    with Live(picture(look(running)), auto_refresh=False, screen=True) as live:
+    with Live(auto_refresh=False, screen=True) as live:
+        live.update(picture(look(running), width=live.console.width), refresh=True)
         while not stop.wait(LOOK_EVERY):
             if sentence := demo.ended():
                 raise SeamwatchError(sentence)
-            live.update(picture(look(running)), refresh=True)
+            live.update(picture(look(running), width=live.console.width), refresh=True)
     return 0
 
 
@@ -200,8 +189,3 @@ def _state_dir(parser: argparse.ArgumentParser, *, default: str) -> None:
         metavar="DIR",
         help="folder that the demo lives in (default: .demo)",
     )
-
-
-def _fail(error: Exception) -> int:
-    print(f"seamwatch demo: {error}", file=sys.stderr)
-    return 1

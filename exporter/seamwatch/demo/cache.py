@@ -95,10 +95,10 @@ class Cache:
         asked = self.hits + self.misses
         ratio = self.hits / asked if asked else None
         age = now - self._checked_at
-        hitting = "nothing asked yet" if ratio is None else f"hit ratio {ratio:.0%}"
+        hitting = "nothing asked" if ratio is None else f"hit ratio {ratio:.0%}"
         return {
             "status": "ok" if age < LATE and self.vitals.well else "failing",
-            "summary": f"{hitting}, warming job {age:.0f} s ago",
+            "summary": hitting,
             "hit_ratio": ratio,
             "hits": self.hits,
             "misses": self.misses,

@@ -88,7 +88,7 @@ class Decision:
         del now  # no job of its own that could be late
         return {
             "status": "ok" if self.vitals.well else "failing",
-            "summary": f"tuned to {self.tuning.practice_accuracy:.1%} in practice",
+            "summary": f"tuned to {self.tuning.practice_accuracy:.1%}",
             "practice_accuracy": self.tuning.practice_accuracy,
             **self.vitals.page(),
         }

@@ -36,7 +36,6 @@ class Embedding:
         figures = self.vitals.page()
         return {
             "status": "ok" if self.vitals.well else "failing",
-            "summary": f"{self.encoder.dimensions} dimensions, "
-            f"p95 {1000 * figures['p95_seconds']:.0f} ms",
+            "summary": f"vectors in {1000 * figures['p95_seconds']:.0f} ms",
             **figures,
         }

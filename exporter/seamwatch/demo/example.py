@@ -25,7 +25,7 @@ pipelines:
         team: data
         kind: source
         every: 2s
-        data_age: 30s          # ten runs of the job
+        data_age: 20s          # several runs of the job
         source:
           sql:                 # one row, columns named like the fields of the stage contract
             url: sqlite:///documents.db
@@ -75,11 +75,11 @@ pipelines:
       task: multiclass
       labels: [limited, newly, widely]
       refusals: abstain        # right where the question is off topic, else it counts as refused
-      every: 100ms             # far more often than in real life, so that the demo is quick
-      window: 300              # the last half minute
+      every: 50ms              # far more often than in real life, so that the demo is quick
+      window: 300              # the last quarter of a minute
     slos:
-      freshness: {{data_age: 5m, objective: 99%}}
-      accuracy: {{at_least: 90%, objective: 99%}}
+      freshness: {{data_age: 45s, objective: 99%}}
+      accuracy: {{at_least: 92%, objective: 99%}}
       availability: {{at_least: 99%, objective: 99.5%}}
 
 store: sqlite:///seamwatch.db

@@ -11,6 +11,7 @@ from seamwatch.demo.decision import tune
 from seamwatch.demo.encoder import IN_SERVICE, PREDECESSOR, SUCCESSOR, Encoder
 from seamwatch.demo.index import Index
 from seamwatch.demo.questions import questions
+from seamwatch.errors import SeamwatchError
 
 LATE_RELEASE = "3.10.0"  # what the mirror holds when the data is late
 DUMP_RELEASE = "2.36.0"  # what was the newest release when the cache dump was written
@@ -134,10 +135,10 @@ def expand(names: Iterable[str]) -> tuple[str, ...]:
     """Return the faults that *names* mean, ``all`` being those of the story.
 
     Raises:
-        ValueError: a name is unknown; the text lists the known ones.
+        SeamwatchError: a name is unknown; the text lists the known ones.
     """
     asked = [one for name in names for one in (THE_STORY if name == "all" else (name,))]
     unknown = sorted(set(asked) - set(FAULTS))
     if unknown:
-        raise ValueError(f"no such fault: {', '.join(unknown)}; known are {', '.join(NAMES)}")
+        raise SeamwatchError(f"no such fault: {', '.join(unknown)}; known are {', '.join(NAMES)}")
     return tuple(name for name in FAULTS if name in asked)

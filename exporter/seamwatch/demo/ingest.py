@@ -77,7 +77,7 @@ class Ingest:
         meta = self.meta()
         age = now - meta.get("updated_at", now)
         well = meta["status"] == "ok" and age < LATE
-        said = f"last run {'exit 0' if meta['status'] == 'ok' else meta['status']}, {age:.0f} s ago"
+        said = f"{'exit 0' if meta['status'] == 'ok' else meta['status']}, {age:.0f} s ago"
         return {
             "status": "ok" if well else "failing",
             "summary": said,

@@ -57,11 +57,13 @@ class Demo:
         self.folder = folder
         self.port = port
         self._children: list[subprocess.Popen[bytes]] = []
+        self._owns = False  # the folder: not before nobody else was found to
 
     def start(self) -> Running:
         """Start both and wait until they answer; raise SeamwatchError and leave nothing running."""
         _check_free(self.folder)
         _check_ports(range(self.port, self.port + STAGE_PORTS + 1))
+        self._owns = True
         _clear(self.folder)
         try:
             addresses = self._start_pipeline()
@@ -85,8 +87,9 @@ class Demo:
 
     def stop(self) -> None:
         """End both, politely first; return when they are gone."""
-        with suppress(FileNotFoundError):
-            (self.folder / "demo.json").unlink()
+        if self._owns:
+            with suppress(OSError):
+                (self.folder / "demo.json").unlink()
         for child in reversed(self._children):
             _signal(child, signal.SIGTERM)
         deadline = time.monotonic() + GOODBYE

@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-WIDTH = 118  # columns that the picture needs
+WIDTH = 120  # columns that the picture needs
+BESIDE = 104  # columns from which both sides fit beside one another
 PARTED = 86400.0  # seconds of data age that make a row stand out
 STALE_JOB = 15.0  # a job age under this is "just now" beside a data age of days
+
+WIDEST = {"stage": 9, "team": 8, "health": 6, "data age": 8, "job ran": 7}  # columns
 
 _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
@@ -35,11 +38,14 @@ def percent(ratio: float | None) -> str:
 def note(seen: StageSeen) -> str:
     """Say what is wrong with a stage's seams, empty where nothing is known to be."""
     parts = list(seen.skewed)
-    old = seen.data_age is not None and seen.data_age > PARTED
-    if old and seen.job_age is not None and seen.job_age < STALE_JOB:
-        parts.append("job ran, data did not move")
-    if old and seen.bottleneck:
-        parts.append(f"loses most after {seen.bottleneck}")
+    age, job = seen.data_age, seen.job_age
+    if age is not None and age > PARTED:
+        old = f"older than {seen.bottleneck}" if seen.bottleneck else "old data"
+        if seen.bottleneck or job is not None:
+            fresh = job is not None and job < STALE_JOB
+            parts.append(f"{old}, fresh job" if fresh else old)
+    elif age is not None and seen.limit is not None and age > seen.limit:
+        parts.append(f"over its limit of {span(seen.limit)}")
     return "; ".join(parts)
 
 
@@ -47,13 +53,14 @@ def verdict(seen: Seen) -> str:
     """Say in one sentence how the whole is doing."""
     if not seen.exporter_answers:
         return "seamwatch does not answer on /metrics"
-    green = all(page.status == "ok" for page in seen.pages)
     if seen.silent_failure:
         return "SILENT FAILURE: every stage says it is healthy, and the answers are wrong"
+    if any(page.status != "ok" for page in seen.pages):
+        return "a stage says itself that it is not well"
     if seen.silent_failure is None or seen.accuracy is None:
         return "watching; too few answers to say more"
-    if not green:
-        return "a stage says itself that it is not well"
+    if seen.accuracy_target is not None and seen.accuracy[0] < seen.accuracy_target:
+        return "accuracy is under its target, by no more than chance allows so far"
     return "end to end is well"
 
 
@@ -69,19 +76,17 @@ def end_to_end(seen: Seen) -> list[tuple[str, str, bool | None]]:
             f"{percent(value)}  ({100 * lower:.0f} to {100 * upper:.0f} %,"
             f" last {seen.window or 0:.0f} answers)  target {percent(target)}"
         )
-        holds = None if target is None else value >= target
-        rows.append(("accuracy", figure, holds))
+        rows.append(("accuracy", figure, seen.met.get("accuracy")))
     if seen.slices:
         figure = "   ".join(f"{name} {percent(seen.slices[name])}" for name in sorted(seen.slices))
         rows.append(("by slice", figure, None))
-    limit = seen.data_age_limit
-    fresh = None if seen.data_age is None or limit is None else seen.data_age <= limit
-    rows.append(("data age", f"{span(seen.data_age)}  limit {span(limit)}", fresh))
+    figure = f"{span(seen.data_age)}  limit {span(seen.data_age_limit)}"
+    rows.append(("data age", figure, seen.met.get("freshness")))
     counts = "   ".join(f"{name} {count:.0f}" for name, count in seen.verdicts.items() if count)
     rows.append(("answers", counts or "none yet", None))
-    if seen.fallbacks:
-        names = ", ".join(seen.answered_by)
-        rows.append(("answered by", f"{names}; {seen.fallbacks:.0f} by a fallback", False))
+    if others := set(seen.answered_by) - {seen.declared}:
+        figure = f"{', '.join(sorted(others))}, where {seen.declared or 'another'} was asked"
+        rows.append(("answered by", figure, False))
     return rows
 
 
@@ -105,19 +110,21 @@ def block(seen: Seen) -> str:
     return "\n".join([*lines, f"  {verdict(seen)}"])
 
 
-def picture(seen: Seen) -> RenderableType:
-    """Return the screen for a terminal of WIDTH columns."""
+def picture(seen: Seen, *, width: int = WIDTH) -> RenderableType:
+    """Return the screen for a terminal of *width* columns: both sides, or one over the other."""
     from rich.console import Group
     from rich.panel import Panel
     from rich.table import Table
 
-    sides = Table.grid(expand=True)
-    sides.add_column(ratio=52)
-    sides.add_column(ratio=66)
-    sides.add_row(
-        Panel(_teams(seen), title="what each team sees", border_style="green"),
-        Panel(_seams(seen), title="what seamwatch sees", border_style="cyan"),
-    )
+    teams = Panel(_teams(seen), title="what each team sees", border_style="green")
+    seams = Panel(_seams(seen), title="what seamwatch sees", border_style="cyan")
+    if width < BESIDE:
+        sides: RenderableType = Group(teams, seams)
+    else:
+        sides = grid = Table.grid(expand=True)
+        grid.add_column(ratio=58)
+        grid.add_column(ratio=62)
+        grid.add_row(teams, seams)
     bad = bool(seen.silent_failure) or not seen.exporter_answers
     whole = Panel(
         Group(_whole(seen), _sentence(seen)),
@@ -155,7 +162,9 @@ def _seams(seen: Seen) -> Table:
         words = note(stage)
         style = "bold red" if words else "" if stage.data_age is not None else "dim"
         job = "-" if stage.job_age is None else span(stage.job_age)
-        table.add_row(page.stage, span(stage.data_age), job, words or "ok", style=style)
+        passing = stage.data_age is not None and stage.data_age > PARTED
+        words = words or ("passes it on" if passing else "ok")
+        table.add_row(page.stage, span(stage.data_age), job, words, style=style)
     return table
 
 
@@ -163,8 +172,9 @@ def _columns(*names: str) -> Table:
     from rich.table import Table
 
     table = Table(box=None, expand=True, padding=(0, 1), header_style="dim")
-    for name in names:
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    for name in names[:-1]:
+        table.add_column(name, no_wrap=True, min_width=WIDEST[name])
+    table.add_column(names[-1], no_wrap=True, overflow="ellipsis", ratio=1)
     return table
 
 

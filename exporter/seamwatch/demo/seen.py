@@ -31,6 +31,7 @@ class StageSeen:
     """What seamwatch sees of a stage; None is unknown."""
 
     data_age: float | None  # seconds, by lineage
+    limit: float | None  # of the data age, seconds; None for a stage without one
     job_age: float | None  # seconds since its job ran; None for a stage without a job
     skewed: tuple[str, ...]  # "index: built from another embedding" without the stage's name
     bottleneck: str | None  # the upstream of the worst seam, where this stage is downstream of it
@@ -53,7 +54,8 @@ class Seen:
     data_age_limit: float | None
     verdicts: Mapping[str, float]  # since the start
     answered_by: tuple[str, ...]
-    fallbacks: float | None  # answers of another model than the declared one, since the start
+    declared: str | None  # the version that the model stage says it serves
+    met: Mapping[str, bool]  # objective -> whether its target holds; missing where undecided
     silent_failure: bool | None
 
 
@@ -109,7 +111,14 @@ def look(running: Running) -> Seen:
         answered_by=tuple(
             sorted(labels["version"] for labels, _ in page.all("probe_answered_by_info"))
         ),
-        fallbacks=page.one("probe_fallback_answers_total"),
+        declared=next(
+            (
+                labels["version"]
+                for labels, _ in page.all("stage_version_info", pipeline_stage="answer")
+            ),
+            None,
+        ),
+        met={labels["slo"]: value == 1 for labels, value in page.all("pipeline_target_met")},
         silent_failure=_claim(page.one("pipeline_silent_failure")),
     )
 
@@ -148,7 +157,11 @@ def _stage(page: Page, stage: str, now: float) -> StageSeen:
     effective = page.one("stage_effective_watermark_timestamp_seconds", pipeline_stage=stage)
     updated = page.one("stage_updated_timestamp_seconds", pipeline_stage=stage)
     return StageSeen(
-        _age(effective, now), _age(updated, now), tuple(skewed), worst[0] if worst else None
+        data_age=_age(effective, now),
+        limit=page.one("stage_data_age_limit_seconds", pipeline_stage=stage),
+        job_age=_age(updated, now),
+        skewed=tuple(skewed),
+        bottleneck=worst[0] if worst else None,
     )
 
 

@@ -24,6 +24,7 @@ from seamwatch.demo.assembly import Assembly, StagePage
 from seamwatch.demo.facts import load
 from seamwatch.demo.faults import FAULTS, expand
 from seamwatch.demo.questions import golden_items, write_golden
+from seamwatch.errors import SeamwatchError
 
 EVERY = 3.0  # seconds between two runs of the jobs
 HOST = "127.0.0.1"
@@ -112,7 +113,7 @@ class Service:
             raise web.HTTPBadRequest(text='send {"faults": ["late-data", ...]}')
         try:
             wanted = expand([*self.broken, *names])
-        except ValueError as error:
+        except SeamwatchError as error:
             raise web.HTTPBadRequest(text=str(error)) from error
         await self.put(wanted)
         return await self._status(request)

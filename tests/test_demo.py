@@ -1,0 +1,372 @@
+"""``seamwatch demo``: one command runs it, another breaks it, and nothing is left when it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import httpx
+import pytest
+
+from seamwatch.demo.example import configuration
+from seamwatch.demo.screen import block, note, picture, span, svg, verdict
+from seamwatch.demo.seen import Page, Seen, StageSeen, TeamPage
+
+SLOW = 120.0  # seconds; a loaded machine is no failure
+
+
+class Demo:
+    """A demo that runs in *folder*, and the commands to go with it."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder
+        self.port = port
+        self.out = folder.parent / f"{folder.name}.out"
+        with self.out.open("wb") as out:
+            self.process = subprocess.Popen(
+                command("--state-dir", folder, "--port", port), stdout=out, stderr=out
+            )
+
+    def metrics(self) -> Page:
+        return Page(httpx.get(f"http://127.0.0.1:{self.port}/metrics", timeout=10).text)
+
+    def say(self, *words: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command(*words, "--state-dir", self.folder), capture_output=True, text=True
+        )
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + SLOW
+        while not holds():
+            assert self.process.poll() is None, self.out.read_text()
+            assert time.monotonic() < deadline, self.out.read_text()
+            time.sleep(0.2)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+def command(*words: object) -> list[str]:
+    return [sys.executable, "-m", "seamwatch", "demo", *map(str, words)]
+
+
+def free_port() -> int:
+    """Return the first of eight ports that were free a moment ago."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            first: int = probe.getsockname()[1]
+        if first < 65000 and not any(map(in_use, range(first, first + 8))):
+            return first
+
+
+def in_use(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def living_in(folder: Path) -> list[int]:
+    """Return the processes whose working directory is *folder*."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                if (process / "cwd").readlink() == folder:
+                    found.append(int(process.name))
+            except OSError:
+                continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    folder = tmp_path_factory.mktemp("demo")
+    running = Demo(folder, free_port())
+    try:
+        running.until((folder / "demo.json").exists)
+        yield running
+    finally:
+        code = running.stop()
+    assert code == 0, running.out.read_text()
+    assert living_in(folder) == []
+    assert not any(map(in_use, range(running.port, running.port + 8)))
+    assert "Traceback" not in running.out.read_text()
+    assert "level=error" not in (folder / "exporter.log").read_text()
+
+
+def test_the_story_is_silent_to_the_teams_and_loud_in_metrics(demo: Demo, tmp_path: Path) -> None:
+    demo.until(lambda: demo.metrics().one("golden_accuracy_ratio", bound="estimate") is not None)
+    demo.until(lambda: demo.metrics().one("pipeline_silent_failure") == 0)
+    healthy = demo.say("status").stdout
+    assert "broken: nothing" in healthy
+
+    said = demo.say("break", "all")
+    assert said.returncode == 0, said.stderr
+    assert [line.split()[1] for line in said.stdout.splitlines()[:-1]] == [
+        "late-data",
+        "stale-cache",
+        "wrong-threshold",
+    ]
+    demo.until(lambda: demo.metrics().one("pipeline_silent_failure") == 1)
+    page = demo.metrics()
+    assert {value for _, value in page.all("stage_healthy")} == {1}
+    assert len(page.all("stage_healthy")) == 6
+    demo.until(lambda: demo.metrics().one("pipeline_target_met", slo="accuracy") == 0)
+    demo.until(lambda: demo.metrics().one("pipeline_target_met", slo="freshness") == 0)
+    demo.until(lambda: demo.metrics().one("seam_tuning_skew", downstream="decision") == 1)
+    page = demo.metrics()
+    watermark = page.one("pipeline_watermark_timestamp_seconds")
+    assert watermark is not None
+    assert (time.time() - watermark) / 86400 == pytest.approx(509, abs=0.1)
+    assert page.one("seam_lag_seconds", upstream="index", downstream="cache") == pytest.approx(
+        (509 - 315) * 86400, abs=3600
+    )
+    assert page.one("seam_tuning_skew", upstream="embedding", downstream="decision") == 1
+    demo.until(lambda: (demo.metrics().one("golden_answers_total", verdict="stale") or 0) > 0)
+
+    broken = demo.say("status").stdout
+    assert broken.count("says ok") == 6
+    assert "SILENT FAILURE" in broken
+    picture = tmp_path / "demo.svg"
+    assert demo.say("snapshot", "--svg", picture).returncode == 0
+    drawn = " ".join(ElementTree.parse(picture).getroot().itertext()).replace("\xa0", " ")
+    assert "SILENT FAILURE" in drawn
+    assert "509 d" in drawn
+
+    assert demo.say("heal").stdout == "healed\n"
+    demo.until(lambda: demo.metrics().one("pipeline_silent_failure") == 0)
+    assert "broken: nothing" in demo.say("status").stdout
+
+
+def test_no_stage_skews_or_ages_while_nothing_is_broken(demo: Demo) -> None:
+    demo.say("heal")
+    demo.until(lambda: demo.metrics().one("pipeline_target_met", slo="freshness") == 1)
+    page = demo.metrics()
+    skews = page.all("seam_version_skew") + page.all("seam_tuning_skew")
+    assert len(skews) >= 3
+    assert {value for _, value in skews} == {0}
+
+
+def test_it_prints_blocks_where_there_is_no_terminal(demo: Demo) -> None:
+    demo.until(lambda: demo.out.read_text().count("broken: nothing") >= 1)
+    text = demo.out.read_text()
+    assert f"http://127.0.0.1:{demo.port}/metrics" in text
+    assert "\x1b" not in text
+
+
+def test_a_second_demo_in_the_same_folder_is_refused(demo: Demo) -> None:
+    second = subprocess.run(
+        command("--state-dir", demo.folder, "--port", free_port()), capture_output=True, text=True
+    )
+    assert second.returncode == 2
+    assert "already running" in second.stderr
+    assert demo.process.poll() is None
+    assert demo.say("status").returncode == 0
+
+
+def test_a_port_in_use_is_named_before_anything_starts(demo: Demo, tmp_path: Path) -> None:
+    second = subprocess.run(
+        command("--state-dir", tmp_path / "other", "--port", demo.port - 2),
+        capture_output=True,
+        text=True,
+    )
+    assert second.returncode == 2
+    assert f"port {demo.port} is in use" in second.stderr
+    assert "--port" in second.stderr
+    assert not (tmp_path / "other").exists()
+
+
+def test_an_unknown_fault_is_answered_with_the_known_ones(demo: Demo) -> None:
+    said = demo.say("break", "gremlins")
+    assert said.returncode == 2
+    assert "no such fault: gremlins" in said.stderr
+    assert "stale-cache" in said.stderr
+
+
+@pytest.mark.parametrize("words", [["break", "all"], ["heal"], ["status"]])
+def test_without_a_demo_the_other_commands_say_how_to_start_one(
+    tmp_path: Path, words: list[str]
+) -> None:
+    said = subprocess.run(command(*words, "--state-dir", tmp_path), capture_output=True, text=True)
+    assert said.returncode == 2
+    assert f"no demo is running in {tmp_path}" in said.stderr
+    assert "seamwatch demo" in said.stderr
+
+
+def test_a_folder_of_somebody_elses_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    said = subprocess.run(
+        command("--state-dir", tmp_path, "--port", free_port()), capture_output=True, text=True
+    )
+    assert said.returncode == 2
+    assert "thesis.tex" in said.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_ctrl_c_while_starting_leaves_nothing_behind(tmp_path: Path) -> None:
+    early = Demo(tmp_path / "early", free_port())
+    early.until(lambda: bool(living_in(tmp_path / "early")))
+    assert early.stop(signal.SIGINT) == 0
+    assert living_in(tmp_path / "early") == []
+    assert "Traceback" not in early.out.read_text()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells the children")
+def test_a_killed_demo_takes_its_processes_with_it(tmp_path: Path) -> None:
+    folder = tmp_path / "killed"
+    killed = Demo(folder, free_port())
+    killed.until((folder / "demo.json").exists)
+    assert len(living_in(folder)) >= 2
+    os.kill(killed.process.pid, signal.SIGKILL)
+    killed.process.wait()
+    deadline = time.monotonic() + SLOW
+    while living_in(folder):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    # What it left is no demo: the next one may start there.
+    said = killed.say("status")
+    assert "no demo is running" in said.stderr
+
+
+def test_the_written_configuration_passes_check(tmp_path: Path) -> None:
+    stages = ("ingest", "embedding", "index", "cache", "decision", "answer")
+    addresses = {name: f"http://127.0.0.1:{port}" for port, name in enumerate(stages, 1)}
+    (tmp_path / "seamwatch.yaml").write_text(configuration(addresses, port=10064))
+    (tmp_path / "golden.jsonl").write_text(
+        json.dumps({"id": "a", "input": {"question": "?"}, "expected": "widely"}) + "\n"
+    )
+    said = subprocess.run(
+        [sys.executable, "-m", "seamwatch", "check", tmp_path / "seamwatch.yaml"],
+        capture_output=True,
+        text=True,
+    )
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
+def seen(**changes: object) -> Seen:
+    """Return a healthy look at two stages, with *changes*."""
+    healthy: dict[str, object] = {
+        "at": 0.0,
+        "broken": (),
+        "pages": (
+            TeamPage("ingest", "data", "ok", "exit 0"),
+            TeamPage("answer", "platform", "ok", "0% errors"),
+        ),
+        "stages": {
+            "ingest": StageSeen(3.0, 20.0, 2.0, (), None),
+            "answer": StageSeen(5.0, None, None, (), None),
+        },
+        "exporter_answers": True,
+        "accuracy": (0.94, 0.91, 0.96),
+        "accuracy_target": 0.92,
+        "slices": {"steady": 0.95},
+        "window": 300.0,
+        "data_age": 5.0,
+        "data_age_limit": 45.0,
+        "verdicts": {"correct": 282.0, "stale": 0.0},
+        "answered_by": ("nearest-document-2",),
+        "declared": "nearest-document-2",
+        "met": {"accuracy": True, "freshness": True},
+        "silent_failure": False,
+    }
+    return Seen(**{**healthy, **changes})  # type: ignore[arg-type]
+
+
+def test_what_is_unknown_is_called_unknown_on_the_screen() -> None:
+    text = block(
+        seen(
+            stages={name: StageSeen(None, None, None, (), None) for name in ("ingest", "answer")},
+            accuracy=None,
+            slices={},
+            verdicts={},
+            data_age=None,
+            met={},
+            silent_failure=None,
+        )
+    )
+    assert text.count("data age unknown") == 2
+    assert "accuracy    unknown, no answers yet" in text
+    assert "data age    unknown" in text
+    assert "too few answers" in text
+
+
+def test_an_exporter_that_does_not_answer_is_not_called_well() -> None:
+    gone = seen(exporter_answers=False, silent_failure=None, accuracy=None, met={})
+    assert "does not answer" in verdict(gone)
+
+
+def test_a_stage_that_is_not_green_is_not_called_silent() -> None:
+    red = seen(pages=(TeamPage("ingest", "data", "failing", "exit 1"),))
+    assert verdict(red) == "a stage says itself that it is not well"
+
+
+def test_an_accuracy_under_its_target_is_not_called_well_while_chance_may_explain_it() -> None:
+    low = seen(accuracy=(0.91, 0.87, 0.94), met={"freshness": True})
+    assert "under its target" in verdict(low)
+    assert verdict(seen()) == "end to end is well"
+
+
+def test_another_model_under_the_asked_name_is_shown() -> None:
+    text = block(seen(answered_by=("names-only-1", "nearest-document-2")))
+    assert "answered by names-only-1, where nearest-document-2 was asked" in text
+    assert "answered by" not in block(seen())
+
+
+@pytest.mark.parametrize(
+    ("stage", "words"),
+    [
+        (StageSeen(3.0, 20.0, 2.0, (), None), ""),
+        (StageSeen(30.0, 20.0, 2.0, (), None), "over its limit of 20 s"),
+        (StageSeen(3e7, 20.0, 2.0, (), None), "old data, fresh job"),
+        (StageSeen(3e7, None, 2.0, (), "index"), "older than index, fresh job"),
+        (StageSeen(3.0, None, None, ("tuned on another x",), None), "tuned on another x"),
+        (StageSeen(None, 20.0, 2.0, (), None), ""),
+    ],
+)
+def test_a_stages_note_names_its_own_fault_only(stage: StageSeen, words: str) -> None:
+    assert note(stage) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "unknown"), (0.2, "0 s"), (59, "59 s"), (60, "1 min"), (7200, "2 h"), (2.7e7, "312 d")],
+)
+def test_spans_are_written_for_people(seconds: float | None, text: str) -> None:
+    assert span(seconds) == text
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_the_screen_fits_every_terminal(width: int) -> None:
+    from rich.console import Console
+
+    console = Console(width=width, record=True, file=Path(os.devnull).open("w"))  # noqa: SIM115
+    with console.file:
+        console.print(picture(seen(broken=("late-data",)), width=width))
+        text = console.export_text()
+    assert max(map(len, text.splitlines())) <= width
+    assert "what each team sees" in text
+    assert "what seamwatch sees" in text
+    assert "94.0 %" in text
+
+
+def test_the_picture_loads_nothing_from_anywhere() -> None:
+    drawn = svg(seen())
+    addresses = set(re.findall(r"https?://[^\s\"')]+", drawn))
+    assert addresses <= {"http://www.w3.org/2000/svg", "https://www.textualize.io"}
+    assert "@import" not in drawn
+    assert "url(http" not in drawn
