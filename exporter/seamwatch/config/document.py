@@ -98,7 +98,7 @@ def parse(text: str, environ: Mapping[str, str]) -> Document:
             builder.take(event)
     except _Stop:
         pass
-    except yaml.MarkedYAMLError as error:
+    except yaml.YAMLError as error:
         builder.faults.append(_syntax_fault(error, text))
     if builder.duplicates:
         builder.point_at_firsts(locate(text, builder.duplicates))
@@ -329,7 +329,9 @@ class _Frame:
         return self._place
 
 
-def _syntax_fault(error: yaml.MarkedYAMLError, text: str) -> Fault:
+def _syntax_fault(error: yaml.YAMLError, text: str) -> Fault:
+    if not isinstance(error, yaml.MarkedYAMLError):  # a character that YAML does not allow
+        return Fault(1, 1, (), f"this is not YAML: {getattr(error, 'reason', 'unreadable')}")
     mark: Any = error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
     lines = text.splitlines()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
 from seamwatch.config.fields import Secret, Section, Size, shown
+
+_SPACE = re.compile(r"[\s\x00-\x20\x7f]")
 
 
 def _check_url(value: str) -> str:
@@ -16,6 +19,7 @@ def _check_url(value: str) -> str:
     try:
         parts = urlsplit(value)
         works = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        works = works and not _SPACE.search(value)
     except ValueError:  # an IPv6 address or a port that is none
         works = False
     if not works:
