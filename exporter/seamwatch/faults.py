@@ -106,6 +106,8 @@ def translated(error: Exception, where: str) -> ReadError:
         found = Reason.BAD_PROTOCOL, f"the answer is not valid HTTP{_parser_says(cause)}"
     elif isinstance(error, aiohttp.ServerDisconnectedError):
         found = Reason.UNREACHABLE, "the connection was closed without an answer"
+        if where.startswith("https:"):  # TLS 1.3 tells of it after the handshake, asyncio does not
+            found = found[0], f"{found[1]}, as servers do that want a client certificate"
     elif isinstance(error, OSError):
         found = _unreachable(error, "the connection broke")
     else:
