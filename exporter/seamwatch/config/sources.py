@@ -20,7 +20,7 @@ TimeFormat = Literal["auto", "rfc3339", "s", "ms", "us", "ns"]
 def _check_zone(value: str) -> str:
     try:
         ZoneInfo(value)
-    except (OSError, ValueError) as error:
+    except (LookupError, OSError, ValueError) as error:
         raise ValueError(
             f"{shown(value)} is not an IANA time zone; write e.g. UTC or Europe/Berlin"
         ) from error

@@ -83,16 +83,18 @@ class Times:
             value = value.strip()
             if _NUMBER.fullmatch(value):
                 return self._number(float(value), value, field, now)
-            return self._checked(self._text(value, field), value, field, now)
+            seconds, local = self._text(value, field)
+            return self._checked(seconds, value, field, now, local=local)
         if isinstance(value, int | float | Decimal):
             try:
                 return self._number(float(value), value, field, now)
             except OverflowError as error:
                 raise _refuse(f"{field} is {shown(value)}; {self._advice()}") from error
         if isinstance(value, datetime):
-            return self._checked(self._datetime(value, value, field), value, field, now)
+            seconds, local = self._datetime(value, value, field), value.tzinfo is None
+            return self._checked(seconds, value, field, now, local=local)
         if isinstance(value, date):
-            return self._checked(self._date(value, value, field), value, field, now)
+            return self._checked(self._date(value, value, field), value, field, now, local=True)
         raise _refuse(f"{field} is {shown(value)}, not a time; {self._advice()}")
 
     def _advice(self) -> str:
@@ -121,7 +123,8 @@ class Times:
                 )
         return self._checked(seconds, found, field, now)
 
-    def _text(self, text: str, field: str) -> float:
+    def _text(self, text: str, field: str) -> tuple[float, bool]:
+        """Return seconds since the epoch, and whether the declared zone was needed for that."""
         match = _TEXT.fullmatch(text)
         if match is None:
             raise _refuse(f"{field} is {shown(text)}, not a time; {self._advice()}")
@@ -133,7 +136,7 @@ class Times:
         day, clock, second, fraction, offset = match.groups()
         try:
             if clock is None:
-                return self._date(date.fromisoformat(day), text, field)
+                return self._date(date.fromisoformat(day), text, field), True
             leap = second == "60"  # RFC 3339 allows it; the epoch has no such second
             parsed = datetime.fromisoformat(f"{day}T{clock}:{'59' if leap else second or '00'}")
             parsed += timedelta(seconds=leap, microseconds=int((fraction or "0")[:6].ljust(6, "0")))
@@ -142,7 +145,7 @@ class Times:
                 parsed = parsed.replace(tzinfo=datetime.fromisoformat(f"{day}T00:00{zone}").tzinfo)
         except (ValueError, OverflowError) as error:
             raise _refuse(f"{field} is {shown(text)}, not a time; {self._advice()}") from error
-        return self._datetime(parsed, text, field)
+        return self._datetime(parsed, text, field), offset is None
 
     def _datetime(self, value: datetime, found: Any, field: str) -> float:
         if value.tzinfo is not None:
@@ -176,14 +179,16 @@ class Times:
             )
         return zone
 
-    def _checked(self, seconds: float, found: Any, field: str, now: float) -> float:
+    def _checked(
+        self, seconds: float, found: Any, field: str, now: float, *, local: bool = False
+    ) -> float:
         if seconds < EARLIEST:
             raise _refuse(
                 f"{field} is {shown(found)}, which is {moment(seconds)}, no time of any data; "
                 "leave the field out while it is unknown"
             )
         if seconds > now + FUTURE:
-            zone = f" (read in {self.zone})" if self.zone else ""
+            zone = f" (read in {self.zone})" if local else ""
             raise _refuse(
                 f"{field} is {shown(found)}{zone}, {_span(seconds - now)} after our clock's "
                 f"{moment(now)}; correct the stage's clock, unit or zone"
