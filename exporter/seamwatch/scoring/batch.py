@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from seamwatch.pipeline import Task
-from seamwatch.scoring.classification import classified
+from seamwatch.scoring.classification import classified, weights_of
 from seamwatch.scoring.columns import Columns
 
 
@@ -50,12 +50,11 @@ def _means(columns: Columns) -> dict[str, float]:
 
 def _multilabel(columns: Columns) -> dict[str, float]:
     import numpy as np
-    from sklearn.metrics import f1_score, hamming_loss
+    from sklearn.metrics import f1_score, multilabel_confusion_matrix
 
-    weights = np.array(columns.weights)
+    weights = weights_of(columns.weights)
     found = {"subset_accuracy": float(np.average(columns.correct, weights=weights))}
     asked = [place for place, one in enumerate(columns.true) if one is not None]
-    weights = weights[asked]
     true = [columns.true[place] for place in asked]
     predicted = [columns.predicted[place] for place in asked]
     in_truth = sorted(set().union(*true))
@@ -63,56 +62,57 @@ def _multilabel(columns: Columns) -> dict[str, float]:
     places = {label: place for place, label in enumerate(in_truth + others)}
     if not places:
         return found
+    kept = None if weights is None else weights[asked]
     # one more label, which no truth has, stands for "no usable answer": a refusal where no label
     # is right is a mistake too. It also keeps scikit-learn from reading one label as binary
-    width = len(places) + 1
-    truth = _indicators(true, places, width)
-    answers = _indicators([one or () for one in predicted], places, width)
-    missed = hamming_loss(truth, answers, sample_weight=weights)
-    found["hamming_loss"] = missed * width / len(places)
-    f1 = {"sample_weight": weights, "zero_division": np.nan}
+    truth = _indicators(true, places)
+    answers = _indicators(predicted, places)
+    each = multilabel_confusion_matrix(truth, answers, sample_weight=kept)
+    hits, misses = each[:, 1, 1], each[:, 0, 1] + each[:, 1, 0]
+    found["hamming_loss"] = misses[:-1].sum() / each[:-1].sum()
     if in_truth:
-        labels = list(range(len(in_truth)))
-        found["f1_macro"] = f1_score(truth, answers, labels=labels, average="macro", **f1)
-    places[_UNUSABLE] = len(places)
-    flagged = [(_UNUSABLE,) if one is None else one for one in predicted]
-    answers = _indicators(flagged, places, width)
-    found["f1_micro"] = f1_score(truth, answers, average="micro", **f1)
-    f1["zero_division"] = 1.0  # no label expected and none answered
-    found["f1_samples"] = f1_score(truth, answers, average="samples", **f1)
+        of_truth = slice(len(in_truth))
+        found["f1_macro"] = np.mean(2 * hits[of_truth] / (2 * hits + misses)[of_truth])
+    if hits.sum() + misses.sum() > 0:
+        found["f1_micro"] = 2 * hits.sum() / (2 * hits.sum() + misses.sum())
+    # zero_division: no label expected and none answered is right
+    found["f1_samples"] = f1_score(
+        truth, answers, average="samples", sample_weight=kept, zero_division=1.0
+    )
     return found
 
 
-_UNUSABLE = "\0"
-
-
-def _indicators(rows: Sequence[Any], places: Mapping[str, int], width: int) -> Any:
-    """Return a sparse 0/1 matrix, shape (rows, width)."""
+def _indicators(rows: Sequence[Any], places: Mapping[str, int]) -> Any:
+    """Return a sparse 0/1 matrix, shape (rows, labels + 1); the last column is for None."""
     import numpy as np
     from scipy.sparse import csr_matrix
 
     starts, cells = [0], []
     for one in rows:
-        cells.extend(sorted(places[label] for label in one))
+        if one is None:
+            cells.append(len(places))
+        else:
+            cells += [places[label] for label in one]
         starts.append(len(cells))
     ones = np.ones(len(cells), dtype=np.int8)
-    return csr_matrix((ones, cells, starts), shape=(len(rows), width))
+    matrix = csr_matrix((ones, cells, starts), shape=(len(rows), len(places) + 1))
+    matrix.sort_indices()
+    return matrix
 
 
 def _regression(columns: Columns) -> dict[str, float]:
     import numpy as np
     from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
-    usable = [
-        (true, predicted, weight)
-        for true, predicted, weight in zip(
-            columns.true, columns.predicted, columns.weights, strict=True
-        )
-        if true is not None and predicted is not None
-    ]
-    if not usable:
+    weights = weights_of(columns.weights)
+    true = np.array(columns.true, dtype=float)  # None becomes NaN
+    predicted = np.array(columns.predicted, dtype=float)
+    usable = ~(np.isnan(true) | np.isnan(predicted))
+    if not usable.any():
         return {}
-    true, predicted, weights = np.array(usable, dtype=float).T
+    if not usable.all():
+        true, predicted = true[usable], predicted[usable]
+        weights = None if weights is None else weights[usable]
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not finite: absent
         found = {
             "mae": mean_absolute_error(true, predicted, sample_weight=weights),

@@ -16,6 +16,13 @@ SUM_TOLERANCE = 0.02
 _NONE = -1  # the code of "no usable answer" and of "should refuse"
 
 
+def weights_of(weights: tuple[float, ...]) -> Any:
+    """Return the weights, shape (answers,); None where all are equal, which is quicker."""
+    import numpy as np
+
+    return None if weights.count(weights[0]) == len(weights) else np.array(weights)
+
+
 def classified(columns: Columns) -> dict[str, float]:
     """Return the measures of binary and multiclass answers; what is undefined is absent or NaN."""
     import numpy as np

@@ -9,6 +9,7 @@ from typing import Any
 from seamwatch.pipeline import Answer, Judged, Task, Verdict
 from seamwatch.scoring.rules import SHAPES, Rules, number_of, positive_among
 
+_FAILED = (Verdict.ERROR, Verdict.TIMEOUT)
 _UNUSABLE = (Verdict.INVALID, Verdict.REFUSED)
 
 
@@ -40,7 +41,7 @@ def columns(judged: Iterable[Judged], rules: Rules) -> Columns:
     The ways in which models report scores become one: a mapping of label to score goes before a
     single score, and that one is read as ``rules.score_of`` says.
     """
-    answered = [one for one in judged if one.verdict.is_answer]
+    answered = [one for one in judged if one.verdict not in _FAILED]
     weights = tuple([one.item.weight for one in answered])
     correct = tuple([one.verdict is Verdict.CORRECT for one in answered])
     if rules.task in (Task.RANKING, Task.TEXT):

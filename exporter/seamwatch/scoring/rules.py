@@ -93,6 +93,8 @@ def label_set_of(value: Any) -> frozenset[str] | None:
 
 def number_of(value: Any) -> float | None:
     """Return a finite number; None for anything else, also for numbers written as text."""
+    if type(value) is float:  # the most common by far
+        return value if math.isfinite(value) else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
