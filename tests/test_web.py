@@ -20,6 +20,7 @@ import pytest
 from aiohttp import web
 
 from conftest import require_tool
+from seamwatch import web as web_package
 from seamwatch.collectors.own import OwnMetrics
 from seamwatch.errors import SeamwatchError
 from seamwatch.exposition import ChunkStore, Exposition, Format
@@ -29,6 +30,7 @@ from seamwatch.web import Server
 from seamwatch.web.landing import PAGES, landing_page
 from seamwatch.web.limits import Deadlines, RateLimit
 from seamwatch.web.server import Address, parse_address
+from seamwatch.web.webconfig import HttpSection, RateLimitSection, TlsSection, WebConfig
 from test_collectors import full, world
 
 OPENMETRICS = {"Accept": "application/openmetrics-text;version=1.0.0"}
@@ -582,3 +584,52 @@ def query(api: str, promql: str) -> dict[str, float]:
     except OSError:
         return {}
     return {row["metric"]["instance"]: float(row["value"][1]) for row in result}
+
+
+# the reference
+
+DOCS = Path(__file__).parents[1] / "docs" / "http.md"
+
+
+def rows(part: str) -> list[list[str]]:
+    """Return the cells of the table rows under the heading of *part*."""
+    section = DOCS.read_text().split(part, 1)[1].split("\n## ", 1)[0]
+    lines = [line for line in section.splitlines() if line.startswith("| ")][2:]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def test_the_reference_lists_the_pages_that_the_server_names() -> None:
+    assert rows("# HTTP reference") == [
+        [f"`{path}`", method, purpose] for path, method, purpose in PAGES
+    ]
+
+
+def test_the_reference_lists_every_key_of_the_web_configuration_file() -> None:
+    written = {
+        key
+        for row in rows("## The web configuration file")
+        for key in re.findall(r"`(.*?)`", row[0])
+    }
+    expected = {"basic_auth_users"}
+    for section, model in (
+        ("tls_server_config", TlsSection),
+        ("http_server_config", HttpSection),
+        ("rate_limit", RateLimitSection),
+    ):
+        expected |= {f"{section}.{key}" for key in model.model_fields}
+    assert written == expected
+    assert {key.partition(".")[0] for key in written} == set(WebConfig.model_fields)
+
+
+def test_the_reference_lists_every_status_that_the_code_gives() -> None:
+    source = "".join(path.read_text() for path in Path(web_package.__file__).parent.glob("*.py"))
+    given = set(re.findall(r"status=(\d{3})", source))
+    assert given <= {row[0] for row in rows("## Answers that any path may give")}
+
+
+def test_the_reference_states_the_deadlines_of_the_code() -> None:
+    text = DOCS.read_text()
+    default = Deadlines()
+    assert f"within {default.request:.0f} s or the `X-Prometheus" in text
+    assert f"longer than {default.request:.0f} s (a reload: {default.reload:.0f} s)" in text
+    assert f"did not come within {default.body:.0f} s" in text

@@ -8,7 +8,7 @@ import hashlib
 from seamwatch import __version__
 
 PAGES: tuple[tuple[str, str, str], ...] = (
-    ("/", "GET", "this page"),
+    ("/", "GET", "what this is and where to go"),
     ("/metrics", "GET", "all metrics, for Prometheus"),
     ("/-/healthy", "GET", "200 while the exporter runs"),
     ("/-/ready", "GET", "200 once every pipeline has been judged, 503 before and while stopping"),
