@@ -8,6 +8,7 @@ import random
 import subprocess
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from threading import Event, get_ident
 
 import pytest
@@ -341,6 +342,15 @@ def test_what_has_not_changed_is_not_made_again(form: Format, is_gzip: bool) -> 
     made.store.put(named("new"))
     third = made.make(form, is_gzip=is_gzip).parts
     assert third[:-1] != second[:-1]
+
+
+def test_a_judgement_that_says_nothing_new_makes_no_new_page() -> None:
+    made = exposition(full())
+    before = made.store.freshen()
+    made.store.put(replace(full(), at=9999.0))
+    assert made.store.freshen() == before
+    made.store.put(replace(full(), silent_failure=True))
+    assert made.store.freshen() == before + 1
 
 
 async def test_pages_are_made_off_the_loop_and_once_for_all_who_ask_together() -> None:
