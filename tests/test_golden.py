@@ -19,8 +19,9 @@ from seamwatch import golden
 from seamwatch.config.schema import GoldenSection, QualitySection
 from seamwatch.errors import GoldenError
 from seamwatch.golden import Check, GoldenSet
+from seamwatch.golden.fields import FIELDS
 from seamwatch.golden.loading import REST
-from seamwatch.pipeline import GoldenItem, Task
+from seamwatch.pipeline import GoldenItem, Task, Verdict
 from seamwatch.scoring import Rules
 
 NOW = 1_800_000_000.0
@@ -557,3 +558,22 @@ def test_a_schema_that_cannot_judge_is_refused(tmp_path: Path, content: str, tol
     with pytest.raises(GoldenError) as caught:
         golden.rules(section(), QualitySection(json_schema="answer.json"), base_dir=tmp_path)
     assert told in str(caught.value)
+
+
+# --- the page about them
+
+PAGE = Path(__file__).parents[1] / "docs" / "golden-sets.md"
+
+
+def test_the_page_names_every_field_check_verdict_and_setting() -> None:
+    text = PAGE.read_text()
+    words: list[str] = [*FIELDS, *Check, *Verdict, *Task]
+    words += [name for name in GoldenSection.model_fields if name != "file"]
+    assert [word for word in words if f"`{word}`" not in text and f"{word}:" not in text] == []
+
+
+def test_the_example_in_the_page_is_a_golden_set(tmp_path: Path) -> None:
+    example = PAGE.read_text().split("```json\n")[1].split("```")[0]
+    path = tmp_path / "golden.jsonl"
+    path.write_text(example)
+    assert len(golden.load(path, section("text")).items) == 2
