@@ -16,6 +16,7 @@ JITTER = 0.1  # each interval is stretched or shrunk by up to this share, so tha
 BACKOFF = 2.0  # each failure in a row doubles the interval ...
 BACKOFF_STEPS = 3  # ... up to eight times
 BACKOFF_CAP = 300.0  # seconds; but never less than the job's own interval
+SLOW = 1.0  # seconds after which a run no longer counts for its host: a hung one blocks nobody
 STARTS_A_SECOND = 500.0  # at the start, jobs are spread so that no more than this many begin
 
 
@@ -42,7 +43,8 @@ class Schedule:
     """Runs jobs at their times on the running loop; monotonic time only.
 
     A job is due again only when it has ended, so a slow one is never piled up. A job whose host
-    is full waits in that host's own line and holds up nobody else.
+    is full waits in that host's own line and holds up nobody else; a run that is slow gives its
+    place in the host's limit to the next.
     """
 
     per_host: int = 8
@@ -51,6 +53,7 @@ class Schedule:
     _due: list[tuple[float, int, Job]] = field(default_factory=list)
     _sequence: int = 0
     _running: dict[asyncio.Task[None], Job] = field(default_factory=dict)
+    _holding: dict[asyncio.Task[None], asyncio.TimerHandle] = field(default_factory=dict)
     _hosts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     _lines: dict[str, deque[Job]] = field(default_factory=lambda: defaultdict(deque))
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -104,10 +107,12 @@ class Schedule:
         return max(0.0, self._due[0][0] - now)
 
     def _start(self, job: Job) -> None:
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._once(job))
+        self._running[task] = job
         if job.host:
             self._hosts[job.host] += 1
-        task = asyncio.get_running_loop().create_task(self._once(job))
-        self._running[task] = job
+            self._holding[task] = loop.call_later(SLOW, self._leave, task)
         task.add_done_callback(self._ended)
 
     async def _once(self, job: Job) -> None:
@@ -119,21 +124,27 @@ class Schedule:
         job.failures = 0 if succeeded else job.failures + 1
 
     def _ended(self, task: asyncio.Task[None]) -> None:
+        self._leave(task)
         job = self._running.pop(task)
-        if job.host:
-            self._leave(job.host)
         if not job.cancelled and not task.cancelled():
             delay = interval(job.every, job.failures, self.rng.random())
             self._push(task.get_loop().time() + delay, job)
         self._wake.set()
 
-    def _leave(self, host: str) -> None:
+    def _leave(self, task: asyncio.Task[None]) -> None:
+        """Let the next job of the same host have the place of *task*, if it still holds one."""
+        timer = self._holding.pop(task, None)
+        if timer is None:
+            return
+        timer.cancel()
+        host = self._running[task].host
         self._hosts[host] -= 1
         line = self._lines.get(host)
         while line:
             waiting = line.popleft()
             if not waiting.cancelled:
                 self._push(0.0, waiting)
+                self._wake.set()
                 break
         if not self._hosts[host]:
             del self._hosts[host]

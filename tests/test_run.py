@@ -1,0 +1,397 @@
+"""`seamwatch run` as its users meet it: a real process, real stages, signals and restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+PATIENCE = 60.0  # seconds; machines under load are slow, and nothing here is about speed
+
+
+class World:
+    """A pipeline of two stages and a model that can be told what to answer."""
+
+    def __init__(self) -> None:
+        self.label = "yes"
+        self.version = "m1"
+        self.age = 60.0
+        self.asked: list[str] = []
+        self.hangs = asyncio.Event()
+        self.port = 0
+
+    async def meta(self, _: web.Request) -> web.Response:
+        now = time.time()
+        return web.json_response(
+            {
+                "status": "ok",
+                "version": self.version,
+                "watermark": now - self.age,
+                "updated_at": now,
+            }
+        )
+
+    async def answer(self, request: web.Request) -> web.Response:
+        question = (await request.json())["q"]
+        self.asked.append(question)
+        return web.json_response({"label": self.label, "by": "m1"})
+
+    async def hang(self, _: web.Request) -> web.Response:
+        await self.hangs.wait()
+        return web.Response()
+
+    @asynccontextmanager
+    async def served(self) -> AsyncIterator[World]:
+        app = web.Application()
+        app.add_routes(
+            [
+                web.get("/meta", self.meta),
+                web.get("/hang", self.hang),
+                web.post("/answer", self.answer),
+            ]
+        )
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.port = runner.addresses[0][1]
+        try:
+            yield self
+        finally:
+            self.hangs.set()
+            await runner.cleanup()
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    async with World().served() as world:
+        yield world
+
+
+def configure(folder: Path, world: World, *, extra: str = "", golden_every: str = "20ms") -> Path:
+    items = [
+        {"id": f"q{n}", "input": f"question {n}", "expected": "yes", "superseded": ["used to be"]}
+        for n in range(40)
+    ]
+    (folder / "golden.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+    base = f"http://127.0.0.1:{world.port}"
+    text = f"""\
+teams: {{data: {{}}, serving: {{}}}}
+pipelines:
+  answers:
+    owner: serving
+    stages:
+      ingest: {{team: data, kind: source, source: {{http: {{url: {base}/meta}}}}, every: 200ms}}
+      model:
+        team: serving
+        kind: model
+        after: ingest
+        source: {{http: {{url: {base}/meta}}}}
+        every: 200ms
+{extra}
+    model: {{http: {{url: {base}/answer, json: {{q: "{{{{ input }}}}"}}, answer: label,
+      answered_by: by}}}}
+    golden: {{file: golden.jsonl, task: multiclass, every: {golden_every}}}
+    slos:
+      freshness: {{data_age: 1h, objective: 99%}}
+      accuracy: {{at_least: 90%, objective: 99%}}
+store: sqlite:///memory.db
+"""
+    path = folder / "seamwatch.yaml"
+    path.write_text(text)
+    return path
+
+
+class Running:
+    """An exporter process and the page that it serves."""
+
+    def __init__(self, process: asyncio.subprocess.Process, port: int, log: Path) -> None:
+        self.process = process
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = log
+
+    async def get(self, path: str, *, method: str = "GET") -> tuple[int, str]:
+        async with aiohttp.request(method, self.url + path) as response:
+            return response.status, await response.text()
+
+    async def until(self, path: str, met: Callable[[int, str], bool]) -> str:
+        """Ask *path* until what it answers is as awaited; tell what was there if it never is."""
+        found = "nothing answered"
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    if self.process.returncode is not None:
+                        pytest.fail(f"the exporter ended:\n{self.log.read_text()}")
+                    try:
+                        status, found = await self.get(path)
+                        if met(status, found):
+                            return found
+                    except aiohttp.ClientConnectionError:
+                        pass
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            pytest.fail(f"never as awaited; last:\n{found}\n{self.log.read_text()}")
+
+    async def page(self, *lines: str) -> str:
+        """Return the page once it has each of *lines* as the beginning of a line."""
+        return await self.until(
+            "/metrics", lambda _, text: all(f"\n{line}" in text for line in lines)
+        )
+
+    async def end(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return await asyncio.wait_for(self.process.wait(), PATIENCE)
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def exporter(config: Path, *arguments: str) -> AsyncIterator[Running]:
+    port, log = free_port(), config.parent / f"exporter-{free_port()}.log"
+    with log.open("w") as to:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "seamwatch", "run", "--config", str(config),
+            "--web.listen-address", f"127.0.0.1:{port}", *arguments,
+            stderr=to, stdout=to, cwd=config.parent,
+        )  # fmt: skip
+    running = Running(process, port, log)
+    try:
+        await running.until("/-/ready", lambda status, _: status == 200)
+        yield running
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def sample(page: str, name: str) -> float:
+    for line in page.splitlines():
+        if line.startswith(name + " "):
+            return float(line.rpartition(" ")[2])
+    raise AssertionError(f"no {name} in:\n{page}")
+
+
+ACCURACY = 'seamwatch_golden_accuracy_ratio{bound="estimate",pipeline="answers"}'
+SILENT = 'seamwatch_pipeline_silent_failure{pipeline="answers"}'
+WINDOW = 'seamwatch_golden_window_answers{pipeline="answers"}'
+
+
+async def test_wrong_answers_behind_green_stages_show_as_a_silent_failure(
+    tmp_path: Path, world: World
+) -> None:
+    async with exporter(configure(tmp_path, world)) as running:
+        page = await running.page(f"{ACCURACY} 1.0", f"{SILENT} 0.0")
+        assert 'seamwatch_stage_healthy{pipeline="answers",pipeline_stage="model"} 1.0' in page
+        world.label = "used to be"
+        page = await running.page(f"{ACCURACY} 0.0", f"{SILENT} 1.0")
+        assert 'seamwatch_stage_healthy{pipeline="answers",pipeline_stage="model"} 1.0' in page
+        stale = 'seamwatch_golden_answers_total{pipeline="answers",verdict="stale"}'
+        assert sample(page, stale) >= 40
+        world.label = "yes"
+        await running.page(f"{ACCURACY} 1.0", f"{SILENT} 0.0")
+
+
+async def test_old_data_shows_as_a_silent_failure_although_the_job_is_young(
+    tmp_path: Path, world: World
+) -> None:
+    async with exporter(configure(tmp_path, world)) as running:
+        await running.page(f"{SILENT} 0.0")
+        world.age = 12 * 3600.0
+        page = await running.page(f"{SILENT} 1.0")
+        where = '{pipeline="answers",pipeline_stage="ingest"}'
+        job = sample(page, f"seamwatch_stage_updated_timestamp_seconds{where}")
+        event = sample(page, f"seamwatch_stage_watermark_timestamp_seconds{where}")
+        assert job - event == pytest.approx(12 * 3600, abs=1)
+
+
+async def test_a_hung_stage_delays_neither_the_page_nor_the_other_stages(
+    tmp_path: Path, world: World
+) -> None:
+    hung = "".join(
+        f"      slow{n}: {{team: data, kind: source, every: 100ms, timeout: 60s,"
+        f" source: {{http: {{url: http://127.0.0.1:{world.port}/hang}}}}}}\n"
+        for n in range(8)
+    )
+    config = configure(tmp_path, world, extra=hung)
+    after = ", ".join(f"slow{n}" for n in range(8))
+    config.write_text(config.read_text().replace("after: ingest", f"after: [ingest, {after}]"))
+    async with exporter(config) as running:
+        page = await running.page(f"{ACCURACY} 1.0")
+        assert 'stage_read_success{pipeline="answers",pipeline_stage="ingest"} 1.0' in page
+        assert 'stage_read_success{pipeline="answers",pipeline_stage="slow0"}' not in page
+        assert await running.end() == 0
+
+
+async def test_reload_takes_up_what_changed_and_keeps_what_was_learned(
+    tmp_path: Path, world: World
+) -> None:
+    config = configure(tmp_path, world)
+    async with exporter(config) as running:
+        before = await running.page(f"{ACCURACY} 1.0", f"{WINDOW} 40.0")
+        config.write_text(config.read_text().replace("at_least: 90%", "at_least: 95%"))
+        assert await running.get("/-/reload", method="POST") == (200, "reloaded\n")
+        page = await running.page('seamwatch_golden_accuracy_target_ratio{pipeline="answers"} 0.95')
+        assert sample(page, WINDOW) == 40
+        correct = 'seamwatch_golden_answers_total{pipeline="answers",verdict="correct"}'
+        assert sample(page, correct) >= sample(before, correct)
+
+
+async def test_a_bad_configuration_is_refused_and_the_old_one_goes_on(
+    tmp_path: Path, world: World
+) -> None:
+    config = configure(tmp_path, world)
+    async with exporter(config) as running:
+        await running.page("seamwatch_config_last_reload_successful 1.0")
+        good = config.read_text()
+        config.write_text(good.replace("objective: 99%", "objektive: 99%"))
+        status, text = await running.get("/-/reload", method="POST")
+        assert status == 500
+        assert 'unknown key; did you mean "objective"?' in text
+        await running.page("seamwatch_config_last_reload_successful 0.0", f"{ACCURACY} 1.0")
+        config.write_text(good)
+        running.process.send_signal(signal.SIGHUP)
+        await running.page("seamwatch_config_last_reload_successful 1.0")
+
+
+async def test_a_pipeline_that_leaves_the_configuration_leaves_the_page(
+    tmp_path: Path, world: World
+) -> None:
+    config = configure(tmp_path, world)
+    async with exporter(config) as running:
+        await running.page(f"{SILENT} 0.0")
+        config.write_text(config.read_text().replace("  answers:", "  other:"))
+        assert await running.get("/-/reload", method="POST") == (200, "reloaded\n")
+        page = await running.page('seamwatch_pipeline_silent_failure{pipeline="other"} 0.0')
+        assert 'pipeline="answers"' not in page
+
+
+async def test_a_restart_remembers_the_window_and_goes_on_with_the_pass(
+    tmp_path: Path, world: World
+) -> None:
+    config = configure(tmp_path, world)
+    async with exporter(config) as running:
+        await running.page(f"{ACCURACY} 1.0", f"{WINDOW} 40.0")
+        assert await running.end() == 0
+    config.write_text(config.read_text().replace("every: 20ms", "every: 1h"))
+    async with exporter(config) as running:
+        await running.page(f"{ACCURACY} 1.0", f"{WINDOW} 40.0")
+
+
+async def test_an_interrupted_pass_asks_every_item_once_over_a_restart(
+    tmp_path: Path, world: World
+) -> None:
+    config = configure(tmp_path, world, golden_every="100ms")
+    async with exporter(config) as running:
+        await running.until("/metrics", lambda *_: len(world.asked) >= 10)
+        assert await running.end() == 0
+    first = len(world.asked)
+    async with exporter(config) as running:
+        await running.until("/metrics", lambda *_: len(world.asked) >= 40)
+    assert first < 40, "the restart came too late to interrupt the pass"
+    assert sorted(world.asked[:40]) == sorted(f"question {n}" for n in range(40))
+
+
+async def test_a_kill_loses_no_version_that_was_on_disk(tmp_path: Path, world: World) -> None:
+    config = configure(tmp_path, world)
+    async with exporter(config) as running:
+        await running.until(
+            "/metrics",
+            lambda _, text: "\nseamwatch_store_last_success_timestamp_seconds" in text,
+        )
+        await running.page(f"{WINDOW} 40.0")
+        assert await running.end(signal.SIGKILL) == -signal.SIGKILL
+    config.write_text(config.read_text().replace("every: 20ms", "every: 1h"))
+    async with exporter(config) as running:
+        page = await running.page(WINDOW)
+        assert sample(page, WINDOW) > 0
+
+
+@pytest.mark.parametrize("fault", ["rubbish", "directory", "locked"])
+async def test_a_store_that_cannot_be_used_stops_nothing_else(
+    tmp_path: Path, world: World, fault: str
+) -> None:
+    config = configure(tmp_path, world)
+    store = tmp_path / "memory.db"
+    if fault == "rubbish":
+        store.write_bytes(os.urandom(8192))
+    elif fault == "directory":
+        store.mkdir()
+    else:
+        import sqlite3
+
+        holder = sqlite3.connect(store, isolation_level=None)
+        holder.execute("BEGIN EXCLUSIVE")
+    async with exporter(config) as running:
+        await running.page(f"{ACCURACY} 1.0", "seamwatch_store_failures_total{")
+        assert await running.end() == 0
+        assert "nothing is remembered from before" in running.log.read_text()
+    if fault == "locked":
+        holder.close()
+
+
+async def test_the_budget_is_hard_over_a_restart_and_an_unsent_probe_is_counted(
+    tmp_path: Path, world: World
+) -> None:
+    config = configure(tmp_path, world)
+    config.write_text(
+        config.read_text().replace("answered_by: by}", "answered_by: by}, budget: {per_hour: 15}")
+    )
+    unsent = 'seamwatch_probe_over_budget_total{pipeline="answers"}'
+    for _ in range(2):
+        async with exporter(config) as running:
+            await running.until(
+                "/metrics", lambda _, text: unsent in text and sample(text, unsent) > 0
+            )
+            assert await running.end() == 0
+    assert len(world.asked) == 15
+
+
+async def test_start_refuses_a_golden_set_it_cannot_use_and_says_where(
+    tmp_path: Path, world: World
+) -> None:
+    config = configure(tmp_path, world)
+    (tmp_path / "golden.jsonl").write_text('{"id": "a", "input": 1, "expected": "x"}\n{"id": "a"\n')
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "seamwatch", "run", "--config", str(config),
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
+    assert process.returncode == 2
+    assert "golden.jsonl:2: " in errors.decode()
+    assert "Traceback" not in errors.decode()
+
+
+async def test_start_refuses_an_address_in_use(tmp_path: Path, world: World) -> None:
+    config = configure(tmp_path, world)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "seamwatch", "run", "--config", str(config),
+        "--web.listen-address", f"127.0.0.1:{world.port}",
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
+    assert process.returncode == 2
+    assert f"127.0.0.1:{world.port} is in use by another process" in errors.decode()
+
+
+async def test_logs_are_one_line_of_json_each_when_asked(tmp_path: Path, world: World) -> None:
+    async with exporter(configure(tmp_path, world), "--log.format", "json") as running:
+        await running.page(f"{SILENT} 0.0")
+        assert await running.end() == 0
+        lines = [json.loads(line) for line in running.log.read_text().splitlines()]
+    assert [line["msg"] for line in lines][-1] == "stopping"
+    assert {"ts", "level", "logger", "msg"} <= set(lines[0])
