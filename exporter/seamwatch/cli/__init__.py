@@ -16,7 +16,7 @@ COMMANDS: Mapping[str, str] = {
     "check": "say what is wrong with a configuration",
     "run": "watch the pipelines and serve /metrics",
     "golden": "look after golden sets",
-    "score": "ask the model a whole golden set once and report",
+    "score": "ask the live model the whole golden set once and report",
     "schema": "print the JSON Schema of the configuration",
     "demo": "run a real pipeline, break it, and see what is silent",
 }
