@@ -14,12 +14,16 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from conftest import require_tool
 from hostile import HANG, Answer, Hostile, page, says, sends
 from seamwatch.config.sources import SourceSection
+from seamwatch.errors import ReadError
 from seamwatch.pipeline import Observation
+from seamwatch.sources.prometheus import sample
 from stages import NOW, failure, read
 
 SAMPLES = """\
@@ -185,7 +189,7 @@ async def test_status_zero_is_unhealthy_and_nan_is_unknown(prometheus: str) -> N
                 "built_from": {"crawler": {"query": f"ingest_rows{AT}", "label": "version"}},
             },
             "bad_contract",
-            "built_from.crawler: the series has no label version; it has __name__",
+            'built_from.crawler: the series has no label version; it has "__name__"',
         ),
         (
             {"watermark": f"ingest_rows[5m]{AT}"},
@@ -315,3 +319,45 @@ def test_a_source_that_asks_nothing_is_refused() -> None:
     assert [error["msg"] for error in caught.value.errors()] == [
         "Value error, give a query for at least one of version, watermark, updated_at"
     ]
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.just(10**400),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner),
+    max_leaves=8,
+)
+SERIES = JSON | st.fixed_dictionaries(
+    {
+        "metric": JSON | st.dictionaries(st.just("v") | st.text(max_size=2), JSON, max_size=2),
+        "value": JSON | st.tuples(JSON, JSON).map(list),
+    }
+)
+ANSWERS = JSON | st.fixed_dictionaries(
+    {
+        "status": st.just("success"),
+        "data": st.fixed_dictionaries(
+            {
+                "resultType": st.sampled_from(["vector", "scalar", "matrix"]),
+                "result": JSON | st.lists(SERIES, max_size=2),
+            }
+        ),
+    }
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(ANSWERS, st.sampled_from([None, "v"]))
+def test_any_json_is_a_value_or_a_reason(document: Any, label: str | None) -> None:
+    try:
+        found = sample(document, label, where="here")
+    except ReadError as error:
+        message = str(error)
+        assert message.startswith("here: ")
+        assert message.isprintable()
+    else:
+        assert found is None or isinstance(found, float if label is None else str)

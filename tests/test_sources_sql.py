@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from hostile import HANG, Hostile, sends
@@ -22,6 +25,8 @@ from seamwatch.errors import ReadError, SeamwatchError
 from seamwatch.fetch import Fetcher
 from seamwatch.pipeline import Observation
 from seamwatch.sources import Reach, build
+from seamwatch.sources.contract import contract
+from seamwatch.sources.row import FIELDS, check_columns, one_row, values
 from stages import NOW, failure, read, until
 
 FOREVER = (
@@ -260,6 +265,34 @@ async def test_a_database_in_memory_is_refused() -> None:
     )
 
 
+CELLS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.binary(max_size=4)
+    | st.datetimes()
+    | st.dates()
+    | st.decimals()
+    | st.sampled_from(['{"a": "b"}', "[1]", "{", "null", '"x"'])
+)
+COLUMNS = st.sampled_from([*FIELDS, "VERSION", "built_from_a", "built_from_", "tuned_on_x", "x"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(COLUMNS, CELLS))
+def test_any_row_is_an_observation_or_a_reason(row: dict[str, Any]) -> None:
+    try:
+        check_columns(list(row), where="here")
+        found = values(one_row([row], where="here"), where="here")
+        contract("auto", "UTC").observe(found, now=NOW, where="here")
+    except ReadError as error:
+        message = str(error)
+        assert message.startswith("here: ")
+        assert message.isprintable()
+
+
 # --- PostgreSQL
 
 
@@ -431,6 +464,35 @@ async def test_a_connection_that_dies_half_way_is_replaced(server: str) -> None:
         assert str(caught.value).endswith("terminating connection due to administrator command")
         assert (await after.read(now=NOW)).version == "v"
         await reach.close()
+
+
+@pg
+async def test_a_server_that_freezes_is_given_up_in_time(server: str) -> None:
+    section = SourceSection.model_validate(postgres(server, "SELECT 'v' AS version"))
+    async with Fetcher() as fetcher:
+        reach = Reach(fetcher)
+        source = build(section, reach, timeout=0.5, base_dir=Path("/"))
+        await source.read(now=NOW)
+        other = await asyncpg.connect(server)
+        process = await other.fetchval(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'seamwatch'"
+        )
+        await other.close()
+        os.kill(process, signal.SIGSTOP)
+        try:
+            with pytest.raises(ReadError) as caught:
+                await source.read(now=NOW)
+            assert str(caught.value) == f"{place(server)}: no answer within 0.5 s"
+
+            async def reads_again() -> bool:  # over a new connection
+                with suppress(ReadError):
+                    return (await source.read(now=NOW)).version == "v"
+                return False
+
+            await until(reads_again)
+            await reach.close()
+        finally:
+            os.kill(process, signal.SIGCONT)
 
 
 @pg

@@ -79,7 +79,7 @@ def number(value: Any, *, field: str) -> float | None:
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         try:
             count = float(value)
-        except OverflowError:
+        except (OverflowError, ValueError):  # too large, or a signalling NaN
             count = math.inf
         if math.isfinite(count) and count >= 0:
             return count
@@ -145,10 +145,11 @@ class Contract:
             word = status.strip().casefold()
             return word in self.healthy if word else None
         if isinstance(status, int | float | Decimal):
-            if shown(status) in self.healthy:
+            digits = shown(status)  # as text, because a Decimal may refuse to be compared
+            if digits in self.healthy or digits in ("1", "1.0"):
                 return True
-            if status in (0, 1):
-                return status == 1
+            if digits in ("0", "0.0"):
+                return False
             if any(word.isdecimal() for word in self.healthy):  # e.g. healthy: ["200"]
                 return False
         raise _refuse(f"status is {shown(status)}; write a word, true or false, or 1 or 0")

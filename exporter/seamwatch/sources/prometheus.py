@@ -82,11 +82,7 @@ class PrometheusReader:
             raise ReadError(
                 Reason.QUERY, f"{where}: the server refused the query: {said}"
             ) from error
-        document = decode(fetched.body, where=where)
-        series = _series(document, where)
-        return (
-            _labelled(series, question.label, where) if question.label else _number(series, where)
-        )
+        return sample(decode(fetched.body, where=where), question.label, where=where)
 
     async def close(self) -> None:
         """Connections belong to the fetcher."""
@@ -104,6 +100,21 @@ def _questions(section: PrometheusSource) -> tuple[_Question, ...]:
         mapping: Mapping[str, PromQuery] = getattr(section, field)
         found += [_Question(f"{field}.{stage}", q.query, q.label) for stage, q in mapping.items()]
     return tuple(found)
+
+
+def sample(document: Any, label: str | None, *, where: str) -> float | str | None:
+    """Return the one value in an answer of the query API; None when it found nothing, or NaN.
+
+    Args:
+        document: the answer, decoded.
+        label: the label that is the value; None for the sample's number.
+        where: what messages start with.
+
+    Raises:
+        ReadError: AMBIGUOUS for several values, BAD_CONTRACT for an answer of another shape.
+    """
+    series = _series(document, where)
+    return _number(series, where) if label is None else _labelled(series, label, where)
 
 
 def _bad(where: str, what: str) -> ReadError:
@@ -143,7 +154,7 @@ def _number(series: list[tuple[dict[str, Any], Any]], where: str) -> float | Non
 
 
 def _labelled(series: list[tuple[dict[str, Any], Any]], label: str, where: str) -> str | None:
-    found = {shown(labels.get(label)): labels.get(label) for labels, _ in series}
+    found = {repr(labels.get(label)): labels.get(label) for labels, _ in series}
     if len(found) > 1:  # replicas that agree are no contradiction
         raise ReadError(
             Reason.AMBIGUOUS,
@@ -154,6 +165,6 @@ def _labelled(series: list[tuple[dict[str, Any], Any]], label: str, where: str) 
         return None
     (value,) = found.values()
     if not isinstance(value, str) or not value:
-        names = ", ".join(sorted(str(name) for name in series[0][0])[:8]) or "no label"
+        names = ", ".join(sorted(shown(name) for name in series[0][0])[:8]) or "no label"
         raise _bad(where, f"the series has no label {label}; it has {names}")
     return value

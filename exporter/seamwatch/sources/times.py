@@ -88,7 +88,7 @@ class Times:
         if isinstance(value, int | float | Decimal):
             try:
                 return self._number(float(value), value, field, now)
-            except OverflowError as error:
+            except (OverflowError, ValueError) as error:  # too large, or a signalling NaN
                 raise _refuse(f"{field} is {shown(value)}; {self._advice()}") from error
         if isinstance(value, datetime):
             seconds, local = self._datetime(value, value, field), value.tzinfo is None
