@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
@@ -17,32 +16,15 @@ from typing import Any
 
 import pytest
 
-from seamwatch.cli import golden, score
-
-RUNNER = """
-import argparse, sys
-from seamwatch.cli import golden, score
-parser = argparse.ArgumentParser(prog="seamwatch")
-commands = parser.add_subparsers(required=True)
-score.add(commands)
-golden.add(commands)
-args = parser.parse_args()
-sys.exit(args.run(args))
-"""
+from seamwatch.cli import main
 
 
 def command(*words: str, cwd: Path) -> int:
     """Run a command in this process, as the console script does."""
-    parser = argparse.ArgumentParser(prog="seamwatch")
-    commands = parser.add_subparsers(required=True)
-    score.add(commands)
-    golden.add(commands)
     before = Path.cwd()
     os.chdir(cwd)
     try:
-        args = parser.parse_args(words)
-        status: int = args.run(args)
-        return status
+        return main(words)
     finally:
         os.chdir(before)
 
@@ -314,7 +296,8 @@ def test_a_person_at_a_terminal_sees_progress_and_a_pipe_gets_only_the_report(
 ) -> None:
     cwd = world(tmp_path, serve(right).url)
     ours, theirs = pty.openpty()
-    words = [sys.executable, "-c", RUNNER, "score", "--format", "json"]
+    code = "import sys; from seamwatch.cli import main; sys.exit(main())"
+    words = [sys.executable, "-c", code, "score", "--format", "json"]
     with subprocess.Popen(
         words, cwd=cwd, stdout=subprocess.PIPE, stderr=theirs, env={**os.environ, "TERM": "xterm"}
     ) as running:

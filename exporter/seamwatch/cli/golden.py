@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from seamwatch.golden import Finding, GoldenSet
 
 TASKS = ("binary", "multiclass", "multilabel", "regression", "ranking", "text")
-CLEAN, FOUND, UNUSABLE = 0, 1, 2
+CLEAN, FOUND = 0, 1
 MAX_IDS = 5
 
 
@@ -48,29 +47,24 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def run(args: argparse.Namespace) -> int:
-    """Lint what *args* name; print the findings and return the exit status."""
+    """Lint what *args* name; print the findings and return the exit status.
+
+    Raises SeamwatchError if a set cannot be used.
+    """
     from seamwatch.errors import SeamwatchError
     from seamwatch.golden import Check
 
     unknown = [name for name in args.ignore if name not in list(Check)]
     if unknown:
-        return _refuse(f"no check is called {unknown[0]!r}; write one of {', '.join(Check)}")
-    try:
-        sets = _sections(args)
-        results = [_lint(*one, ignored=args.ignore) for one in sets]
-    except SeamwatchError as error:
-        return _refuse(str(error))
+        known = ", ".join(Check)
+        raise SeamwatchError(f"no check is called {unknown[0]!r}; write one of {known}")
+    results = [_lint(*one, ignored=args.ignore) for one in _sections(args)]
     if args.format == "json":
         _print_json(results)
     else:
         for path, golden, findings in results:
             _print(path, golden, findings)
     return FOUND if any(findings for _, _, findings in results) else CLEAN
-
-
-def _refuse(message: str) -> int:
-    print(message, file=sys.stderr)
-    return UNUSABLE
 
 
 def _sections(args: argparse.Namespace) -> list[tuple[Path, GoldenSection, QualitySection, Path]]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from seamwatch.pipeline import GoldenItem, Judged
     from seamwatch.scoring import Rules
 
-REACHED, BELOW, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
+REACHED, BELOW, UNKNOWN = 0, 1, 2
 MAX_TOLD = 10
 
 
@@ -76,18 +76,13 @@ def _count(text: str) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score the pipelines that *args* name; print the report and return the exit status."""
-    from seamwatch.cli import scorecard
-    from seamwatch.errors import SeamwatchError
+    """Score the pipelines that *args* name; print the report and return the exit status.
 
-    try:
-        cards = _scored(args)
-    except SeamwatchError as error:
-        print(error, file=sys.stderr)
-        return UNUSABLE
-    except KeyboardInterrupt:
-        print("interrupted; nothing is reported", file=sys.stderr)
-        return INTERRUPTED
+    Raises SeamwatchError if a configuration, a golden set or a model cannot be used.
+    """
+    from seamwatch.cli import scorecard
+
+    cards = _scored(args)
     show = {
         "table": scorecard.as_text,
         "json": scorecard.as_json,
@@ -95,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     }[args.format]
     print(show(cards))
     if any(card.accuracy is None for card in cards):
-        return UNUSABLE
+        return UNKNOWN
     return BELOW if any(card.is_below for card in cards) else REACHED
 
 
