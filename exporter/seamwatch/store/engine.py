@@ -14,6 +14,7 @@ _PRAGMAS = (
     "PRAGMA synchronous=FULL",  # what was committed survives a power cut, not only a crash
     "PRAGMA journal_size_limit=67108864",
 )
+_LOCK_WAIT = 0.5  # seconds
 
 
 def create_engine(address: Address, *, timeout: float) -> AsyncEngine:
@@ -22,8 +23,9 @@ def create_engine(address: Address, *, timeout: float) -> AsyncEngine:
     if address.path is not None or not address.url.drivername.startswith("sqlite"):
         options |= {"pool_size": 2, "max_overflow": 0, "pool_timeout": timeout}
     if address.url.drivername.startswith("sqlite"):
-        # The wait for a lock ends well before the whole transaction's time does.
-        engine = create_async_engine(address.url, connect_args={"timeout": timeout / 4}, **options)
+        # A wait for a lock cannot be called off: it is short, and the journal tries again.
+        wait = {"timeout": min(_LOCK_WAIT, timeout / 2)}
+        engine = create_async_engine(address.url, connect_args=wait, **options)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         return engine
     server = {"application_name": "seamwatch"}

@@ -8,9 +8,10 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any, TypeVar
 
 from seamwatch.errors import Reason, StoreError
 from seamwatch.freshness import Publication
@@ -18,6 +19,8 @@ from seamwatch.store.database import Store
 from seamwatch.store.rows import Forgotten, Published, Row
 
 log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 _REOPEN = frozenset(Reason) - {Reason.LOCKED, Reason.DISK_FULL, Reason.QUERY}
 """After these the connection is not trusted any more."""
@@ -148,24 +151,22 @@ class Journal:
 
     async def prune(self, *, before: float, configured: Collection[str]) -> int:
         """Shorten the probe log: see `Store.prune`, whose errors it raises."""
-        return await (await self._open()).prune(before=before, configured=configured)
+        async with self._writing:  # nobody else opens it meanwhile
+            store = await self._open()
+        return await store.prune(before=before, configured=configured)
 
     async def close(self, *, deadline: float = 5.0) -> bool:
-        """Write what waits, for at most *deadline* seconds, and close the store.
+        """Write what waits and close the store; give up after *deadline* seconds for each.
 
-        Returns whether everything is on disk; what is not is logged with its number.
+        Returns whether everything is on disk; what is not is logged with its number. A disk that
+        hangs is left behind, not waited for.
         """
         self._closing.set()
         self._wake.set()
-        done = False
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(deadline):
-                done = await self.flush()
+        done = await _within(deadline, self.flush()) is True
         if self._rows:
             log.error("store: %d rows were not written before the end", len(self._rows))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(deadline):
-                await self._let_go()
+        await _within(deadline, self._let_go())
         return done
 
     async def _pause(self) -> None:
@@ -235,3 +236,16 @@ class Journal:
             log.error("rows are given up: %s", why)
         self._dropping = True
         self._dropped += count
+
+
+async def _within(deadline: float, work: Coroutine[Any, Any, _T]) -> _T | None:
+    """Return what *work* returns, None if that takes longer than *deadline* seconds.
+
+    It is cancelled then, but not waited for: a thread that hangs does not end when told to.
+    """
+    task = asyncio.ensure_future(work)
+    await asyncio.wait({task}, timeout=deadline)
+    if task.done():
+        return task.result()
+    task.cancel()
+    return None

@@ -112,5 +112,7 @@ def _line(error: BaseException) -> str:
         return f"its driver {error.name} is missing; run pip install {extra}"
     if isinstance(error, UnicodeError | OverflowError):
         return f"{type(error).__name__} in a value"  # the text would repeat the value
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
     text = str(error).strip().splitlines()
     return text[0] if text else type(error).__name__
