@@ -246,6 +246,11 @@ def test_the_slice_can_be_a_field_of_the_input(tmp_path: Path) -> None:
         ("g.csv", b"PK\x03\x04", ": is a zip archive or a spreadsheet; save it as CSV or JSON"),
         ("g.jsonl", b'[\n{"id": 1}\n]', ":1: the file is one JSON array; write one JSON object"),
         ("g.jsonl", b"[" * 100_000, ":1: JSON nested too deep; write one JSON object on each"),
+        (
+            "g.jsonl",
+            b'{"id": 1, "expected": "a", "input": ' + b"[" * 300 + b"]" * 300 + b"}",
+            ":1: input is nested deeper than 100 levels; write it flatter",
+        ),
         ("g.jsonl", b"x" * (5 << 20), ":1: a line of more than 4 MiB; write shorter ones"),
         ("g.xlsx", b"x", ': a file named "*.xlsx" is not read; write .jsonl, .csv or .parquet'),
         ("g.parquet", b"rubbish, and more of it", ": is not a Parquet file that can be read:"),
@@ -286,7 +291,7 @@ def test_a_file_larger_than_the_limit_is_refused_unread(tmp_path: Path) -> None:
 
 
 def test_nan_and_naive_times_in_parquet_are_named_by_row(tmp_path: Path) -> None:
-    from datetime import datetime
+    from datetime import UTC, datetime
 
     import pyarrow
     import pyarrow.parquet
@@ -296,6 +301,7 @@ def test_nan_and_naive_times_in_parquet_are_named_by_row(tmp_path: Path) -> None
         {"id": "1", "input": {"x": 1.0}, "expected": 2.0, "valid_from": datetime(2026, 1, 1)},  # noqa: DTZ001
         {"id": "2", "input": {"x": float("nan")}, "expected": 2.0},
         {"id": "3", "input": {"x": 1.0}, "expected": float("nan")},
+        {"id": "4", "input": {"when": datetime(2026, 1, 1, tzinfo=UTC)}, "expected": 1.0},
     ]
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
     assert problems(path, "regression") == [
@@ -303,6 +309,7 @@ def test_nan_and_naive_times_in_parquet_are_named_by_row(tmp_path: Path) -> None
         "write 2026-01-01T00:00:00Z or with +02:00",
         ":row 2: input holds NaN or an infinity; write finite numbers",
         ":row 3: expected is nan; write a finite number, or null if the model should refuse",
+        ":row 4: input holds a value of type datetime; write text, numbers, lists or mappings",
     ]
 
 
@@ -514,6 +521,17 @@ def test_lint_finds_items_that_no_ranking_can_get_right() -> None:
         "write a larger k or a smaller at_least"
     )
     assert linted(Task.RANKING, *items, rules=Rules(Task.RANKING, k=2, at_least=0.6)) == {}
+
+
+def test_lint_finds_expected_answers_that_the_schema_calls_invalid() -> None:
+    rules = Rules(Task.MULTICLASS, json_schema={"enum": ["a"]})
+    assert linted(Task.MULTICLASS, *many(), rules=rules) == {
+        Check.SCHEMA: "20 items whose expected answer fails quality.json_schema, "
+        "so never correct; change one"
+    }
+    labels = [GoldenItem(f"q{n}", f"{n}?", ("a",)) for n in range(40)]
+    listed = Rules(Task.MULTILABEL, json_schema={"type": "array"})
+    assert Check.SCHEMA not in linted(Task.MULTILABEL, *labels, rules=listed)
 
 
 def test_a_changed_answer_without_the_old_one_is_a_finding() -> None:

@@ -26,6 +26,8 @@ FIELDS = (
     "note",
 )
 LIGHTEST, HEAVIEST = 0.001, 1000.0
+MAX_LEVELS = 100
+"""Levels of lists and mappings in an input."""
 MAX_NAME = 256
 """Characters of an id or a slice."""
 
@@ -156,3 +158,19 @@ def prose(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"is {kind_of(value)}; write text")
     return value
+
+
+def unsendable(value: Any, *, levels: int = MAX_LEVELS) -> str | None:
+    """Return why an input cannot be sent to a model as JSON; None if it can."""
+    if value is None or isinstance(value, str | bool | int):
+        return None
+    if isinstance(value, float):
+        return None if math.isfinite(value) else "holds NaN or an infinity; write finite numbers"
+    if not isinstance(value, dict | list):
+        kind = type(value).__name__
+        return f"holds a value of type {kind}; write text, numbers, lists or mappings"
+    if levels == 0:
+        return f"is nested deeper than {MAX_LEVELS} levels; write it flatter"
+    inner = value.values() if isinstance(value, dict) else value
+    found = (unsendable(one, levels=levels - 1) for one in inner)
+    return next((why for why in found if why is not None), None)

@@ -34,6 +34,8 @@ def item_of(
     given = row.get("input")
     if "input" in row and (given is None or (isinstance(given, str) and not given.strip())):
         wrong.append("input is empty; write what the model is asked")
+    if type(given) is not str and (why := check.unsendable(given)) is not None:
+        wrong.append(f"input {why}")
     expected = row.get("expected")
     if expected is not None:
         expected = _checked("expected", lambda one: check.answer(one, task), expected, wrong)

@@ -48,6 +48,7 @@ class Check(StrEnum):
     SUPERSEDED = "superseded"
     POSITIVE = "positive"
     RANKING_DEPTH = "ranking-depth"
+    SCHEMA = "schema"  # an expected answer that quality.json_schema calls invalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ def lint(golden: GoldenSet, now: float, *, rules: Rules | None = None) -> list[F
         *_sizes(golden, now),
         *_updates(golden),
         *_depth(golden, rules),
+        *_unfit(golden, rules),
     ]
 
 
@@ -227,6 +229,22 @@ def _depth(golden: GoldenSet, rules: Rules) -> Iterator[Finding]:
     if deep:
         text = f"with more relevant ids than the first {rules.k} can hold, so never correct"
         yield _about(Check.RANKING_DEPTH, deep, f"{text}; write a larger k or a smaller at_least")
+
+
+def _unfit(golden: GoldenSet, rules: Rules) -> Iterator[Finding]:
+    if rules.validator is None:
+        return
+    unfit = [
+        item
+        for item in golden.items
+        if item.expected is not None
+        and not rules.validator.is_valid(
+            list(item.expected) if isinstance(item.expected, tuple) else item.expected
+        )
+    ]
+    if unfit:
+        text = "whose expected answer fails quality.json_schema, so never correct; change one"
+        yield _about(Check.SCHEMA, unfit, text)
 
 
 def _about(check: Check, items: list[GoldenItem], text: str) -> Finding:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -188,12 +187,3 @@ def _parquet_rows(path: Path, faults: Faults, digest: Any) -> Numbered:
                     )
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         faults.fail(0, f"is not a Parquet file that can be read: {str(error).splitlines()[0]}")
-
-
-def has_nan(value: Any) -> bool:
-    """Say whether a NaN or an infinity stands anywhere in a value read from Parquet."""
-    if isinstance(value, float):
-        return not math.isfinite(value)
-    if isinstance(value, dict):
-        return any(has_nan(one) for one in value.values())
-    return isinstance(value, list) and any(has_nan(one) for one in value)
