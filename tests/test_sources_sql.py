@@ -99,7 +99,7 @@ async def test_a_path_is_relative_to_the_configuration_file(database: Path) -> N
             " watermark, updated_at, built_from, tuned_on, rows, settings, built_from_<stage>"
             " or tuned_on_<stage>",
         ),
-        ("SELECT 1 AS rows, 2 AS ROWS", "ambiguous", "the column rows occurs twice"),
+        ("SELECT 1 AS rows, 2 AS ROWS", "ambiguous", 'the column "rows" occurs twice'),
         ("SELECT * FROM missing", "query", "no such table: missing"),
         ("SELEKT", "query", 'near "SELEKT": syntax error'),
         ("INSERT INTO writes VALUES (1)", "query", "the query writes; write a SELECT"),
@@ -130,7 +130,7 @@ async def test_a_path_is_relative_to_the_configuration_file(database: Path) -> N
         (
             "SELECT hex(zeroblob(100000)) AS version",
             "too_large",
-            "the column version has more than 65536 characters",
+            'the column "version" has more than 65536 characters',
         ),
         ("SELECT zeroblob(900000000) AS version", "too_large", "string or blob too big"),
         ("SELECT 1.10 AS version", "bad_contract", None),
@@ -368,7 +368,7 @@ async def test_a_row_of_postgresql_becomes_an_observation(server: str) -> None:
         ("SELECT batch AS version FROM features", "ambiguous", None),
         ("SELECT generate_series(1, 100000000) AS version", "ambiguous", None),
         ("SELECT 1 AS a", "bad_contract", None),
-        ("SELECT 1 AS rows, 2 AS rows", "ambiguous", "the column rows occurs twice"),
+        ("SELECT 1 AS rows, 2 AS rows", "ambiguous", 'the column "rows" occurs twice'),
         ("SELECT * FROM nothing", "query", 'relation "nothing" does not exist'),
         ("SELECT 1/0 AS rows", "query", "division by zero"),
         ("SHOW server_version", "bad_contract", None),
@@ -384,7 +384,7 @@ async def test_a_row_of_postgresql_becomes_an_observation(server: str) -> None:
         (
             "SELECT repeat('x', 20000000) AS version",
             "too_large",
-            "the column version has more than 65536 characters",
+            'the column "version" has more than 65536 characters',
         ),
         ("SELECT now()::timestamp AS watermark", "bad_time", None),
     ],

@@ -166,7 +166,7 @@ def _versions(value: Any, field: str) -> Mapping[str, str]:
     for stage, entry in value.items():
         if not isinstance(stage, str) or (name := text(stage, field=f"a key of {field}")) is None:
             raise _refuse(f"a key of {field} is {shown(stage)}; write the name of a stage")
-        if (version := text(entry, field=f"{field}.{name}")) is not None:
+        if (version := text(entry, field=f"{field}.{shown(name)[1:-1]}")) is not None:
             versions[name] = version
     return MappingProxyType(versions) if versions else _NOTHING
 

@@ -41,7 +41,7 @@ def check_columns(names: Sequence[str], *, where: str) -> None:
                 f" {', '.join(FIELDS)}, built_from_<stage> or tuned_on_<stage>",
             )
         if field in seen:
-            raise ReadError(Reason.AMBIGUOUS, f"{where}: the column {field} occurs twice")
+            raise ReadError(Reason.AMBIGUOUS, f"{where}: the column {shown(field)} occurs twice")
         seen.add(field)
 
 
@@ -57,7 +57,8 @@ def one_row(rows: Sequence[Row], *, where: str) -> Row:
     for name, cell in rows[0].items():
         if isinstance(cell, str | bytes) and len(cell) > MAX_CELL:
             raise ReadError(
-                Reason.TOO_LARGE, f"{where}: the column {name} has more than {MAX_CELL} characters"
+                Reason.TOO_LARGE,
+                f"{where}: the column {shown(name)} has more than {MAX_CELL} characters",
             )
     return rows[0]
 
