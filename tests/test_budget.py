@@ -12,14 +12,17 @@ from seamwatch.models.budget import BUCKETS, LENGTHS, Budget
 
 HOUR, DAY = LENGTHS["hour"], LENGTHS["day"]
 
-steps = st.lists(
-    st.one_of(
-        st.floats(0, 120),
-        st.floats(0, 2 * HOUR),
-        st.sampled_from([0.0, HOUR / BUCKETS, HOUR, HOUR - 1e-6]),
-    ),
-    max_size=150,
+WIDTH = HOUR / BUCKETS
+
+# gaps around whole windows and whole buckets: where counting goes wrong if it does
+gap = st.one_of(
+    st.just(0.0),
+    st.floats(0, WIDTH),
+    st.floats(HOUR - 2 * WIDTH, HOUR + WIDTH),
+    st.floats(DAY - 48 * WIDTH, DAY + 24 * WIDTH),
+    st.integers(0, 2 * BUCKETS).map(lambda buckets: buckets * WIDTH),
 )
+steps = st.lists(gap, max_size=30)
 
 
 def most_in_any_window(times: list[float], length: float) -> int:
@@ -118,6 +121,25 @@ def test_a_restart_forgets_nothing_that_was_spent(
             taken.append(wall)
     assert most_in_any_window(taken, HOUR - 1e-4) <= per_hour
     assert most_in_any_window(taken, DAY - 1e-4) <= 3 * per_hour
+
+
+@given(st.floats(0, 2 * WIDTH), gap, gap, st.floats(0, 2 * WIDTH))
+def test_after_a_restart_a_probe_is_free_again_after_an_hour_and_not_much_later(
+    taken: float, kept: float, down: float, started: float
+) -> None:
+    first = Budget(per_hour=1)
+    first.remaining(0.0)
+    assert first.take(taken)
+    saved = taken + kept
+    second = Budget(per_hour=1)
+    second.remaining(0.0)
+    restored = saved + down
+    second.restore(first.state(saved, wall=saved), started, wall=restored)
+    passed = restored - taken
+    while not second.take(started + passed - (restored - taken)):
+        passed += WIDTH / 5
+    assert passed >= HOUR - 1e-5
+    assert passed <= max(restored - taken, HOUR) + 3 * WIDTH
 
 
 def test_what_was_spent_is_free_again_after_a_restart_in_due_time() -> None:
