@@ -14,7 +14,7 @@ else
   INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: demo test check unit wheel bench clean help
+.PHONY: install demo test check unit wheel bench clean help
 
 help: ## show what make can do
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
@@ -24,12 +24,14 @@ $(BIN)/python:
 	$(CREATE)
 
 $(RUN_STAMP): pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) --constraint constraints.txt --editable '.[speed]'
+	$(INSTALL) --constraint constraints.txt --editable '.[speed,postgres]'
 	@touch $@
 
 $(TEST_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) --constraint constraints.txt --editable '.[speed,postgres,parquet]' --group test
 	@touch $@
+
+install: $(RUN_STAMP) ## put seamwatch into .venv
 
 demo: $(RUN_STAMP) ## run a real pipeline and seamwatch on it
 	$(BIN)/seamwatch demo
