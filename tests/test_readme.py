@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from test_assets import exported, names
 
 from seamwatch.config import load
 from seamwatch.golden import load as load_golden
+from test_assets import exported, names
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -52,6 +52,7 @@ def test_every_link_to_a_file_leads_somewhere(document: Path) -> None:
 def test_every_command_of_the_readme_exists() -> None:
     from seamwatch.cli import COMMANDS
 
-    used = set(re.findall(r"(?:^|/)seamwatch ([a-z]+)", README, flags=re.MULTILINE))
+    shell = "".join(text for text in re.findall(r"```\n(.*?)```", README, flags=re.DOTALL))
+    used = set(re.findall(r"(?:^|/)seamwatch ([a-z]+)", shell, flags=re.MULTILINE))
     assert used
     assert used <= set(COMMANDS)
