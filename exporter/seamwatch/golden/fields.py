@@ -171,6 +171,7 @@ def unsendable(value: Any, *, levels: int = MAX_LEVELS) -> str | None:
         return f"holds a value of type {kind}; write text, numbers, lists or mappings"
     if levels == 0:
         return f"is nested deeper than {MAX_LEVELS} levels; write it flatter"
-    inner = value.values() if isinstance(value, dict) else value
-    found = (unsendable(one, levels=levels - 1) for one in inner)
-    return next((why for why in found if why is not None), None)
+    for one in value.values() if isinstance(value, dict) else value:
+        if type(one) is not str and (why := unsendable(one, levels=levels - 1)) is not None:
+            return why
+    return None
