@@ -6,7 +6,7 @@ hours old; ``updated_at`` alone is never freshness, and unknown is never fresh.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, nextafter
 from typing import NamedTuple
@@ -93,7 +93,7 @@ def freshness(
     for stage in pipeline.stages:
         bounds = _serve(stage, pipeline, observations, history, served)
         reached = served[stage.name].effective
-        tightest = None if reached is None or not bounds else min(bounds)
+        tightest = _smallest(bounds[: len(stage.after)])
         for place, up in enumerate(stage.after):
             seam, start = next(seams), served[up].effective
             lag = None if start is None or reached is None else max(0.0, start - reached)
@@ -154,16 +154,16 @@ def _serve(
     observations: Mapping[str, Observation],
     history: History,
     served: dict[str, _Served],
-) -> tuple[float, ...]:
-    """Add what *stage* serves to *served*; return what each ``after`` input allows.
+) -> Sequence[float | None]:
+    """Add what *stage* serves to *served*; return what each input allows, ``after`` first.
 
-    Empty when the effective watermark of the stage is unknown.
+    Empty when the effective watermark of the stage is unknown; otherwise all are known.
     """
     past = history.get(stage.name, ())
     seen = observations.get(stage.name)
     if seen is None:
         served[stage.name] = _Served(None, past, None)
-        return ()
+        return []
     read_at, standing = _read_at(seen, past), _standing(seen, past)
     named = seen.built_from
     inputs = stage.after
@@ -171,10 +171,10 @@ def _serve(
         upstream = pipeline.ancestors[stage.name]
         inputs += tuple(up for up in named if up not in inputs and up in upstream)
     bounds = [_bound(served[up], named.get(up), read_at, standing) for up in inputs]
-    effective = _smallest([*bounds, seen.watermark] if seen.watermark is not None else bounds)
+    terms = bounds if seen.watermark is None else [*bounds, seen.watermark]
+    effective = _smallest(terms)
     served[stage.name] = _Served(effective, past, _news(past, seen, effective, inf))
-    known = tuple(bound for bound in bounds[: len(stage.after)] if bound is not None)
-    return known if effective is not None else ()
+    return bounds if effective is not None else []
 
 
 def _read_at(seen: Observation, past: tuple[Publication, ...]) -> float:
@@ -213,11 +213,16 @@ def _bound(
 def _of_version(up: _Served, version: str, read_at: float) -> float | None:
     """Return the watermark of *version* as *read_at* found it, None if it was never seen."""
     found = None
-    for one in (up.news, *reversed(up.past)) if up.news is not None else reversed(up.past):
-        if one is not None and one.version == version and one.watermark is not None:
-            found = one.watermark
+    news = up.news
+    if news is not None and news.version == version and news.watermark is not None:
+        if news.since <= read_at:
+            return news.watermark
+        found = news.watermark
+    for one in reversed(up.past):
+        if one.version == version and one.watermark is not None:
             if one.since <= read_at:
-                break
+                return one.watermark
+            found = one.watermark
     return found
 
 
@@ -251,10 +256,15 @@ def _news(
     return Publication(version, effective, since)
 
 
-def _smallest(watermarks: list[float | None]) -> float | None:
+def _smallest(watermarks: Sequence[float | None]) -> float | None:
     """Return the smallest, None if one is unknown or there is none."""
-    known = [one for one in watermarks if one is not None]
-    return min(known) if known and len(known) == len(watermarks) else None
+    smallest = inf
+    for one in watermarks:
+        if one is None:
+            return None
+        if one < smallest:
+            smallest = one
+    return smallest if watermarks else None
 
 
 def _thinned(publications: list[Publication], keep: int, now: float) -> tuple[Publication, ...]:

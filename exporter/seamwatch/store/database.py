@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LOAD_TIMEOUT = 60.0
 """Seconds that reading everything back at the start may take."""
 
-_CHUNK = 10_000  # rows read or deleted at a time: the event loop gets its turn in between
+_CHUNK = 2_000  # rows read or deleted at a time: the event loop gets its turn in between
 _SCHEMA_LOCK = 0x5EA3_3A7C  # advisory lock of PostgreSQL under which tables are made
 
 
