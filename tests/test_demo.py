@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -61,12 +62,10 @@ def command(*words: object) -> list[str]:
 
 
 def free_port() -> int:
-    """Return the first of eight ports that were free a moment ago."""
+    """Return the first of eight free ports, below those that systems give out on their own."""
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first: int = probe.getsockname()[1]
-        if first < 65000 and not any(map(in_use, range(first, first + 8))):
+        first = random.randrange(20_000, 30_000)
+        if not any(map(in_use, range(first, first + 8))):
             return first
 
 
@@ -156,10 +155,14 @@ def test_the_story_is_silent_to_the_teams_and_loud_in_metrics(demo: Demo, tmp_pa
 def test_no_stage_skews_or_ages_while_nothing_is_broken(demo: Demo) -> None:
     demo.say("heal")
     demo.until(lambda: demo.metrics().one("pipeline_target_met", slo="freshness") == 1)
-    page = demo.metrics()
-    skews = page.all("seam_version_skew") + page.all("seam_tuning_skew")
-    assert len(skews) >= 3
-    assert {value for _, value in skews} == {0}
+
+    def skews() -> list[float]:
+        page = demo.metrics()
+        found = page.all("seam_version_skew") + page.all("seam_tuning_skew")
+        return [value for _, value in found]
+
+    demo.until(lambda: not any(skews()))
+    assert len(skews()) >= 3
 
 
 def test_it_prints_blocks_where_there_is_no_terminal(demo: Demo) -> None:

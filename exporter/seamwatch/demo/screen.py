@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seamwatch.demo.faults import FAULTS, NAMES
+from seamwatch.demo.faults import FAULTS
 from seamwatch.demo.seen import Seen, StageSeen
 
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+COMMAND = "seamwatch demo"
 WIDTH = 120  # columns that the picture needs
 BESIDE = 104  # columns from which both sides fit beside one another
 PARTED = 86400.0  # seconds of data age that make a row stand out
@@ -90,11 +91,9 @@ def end_to_end(seen: Seen) -> list[tuple[str, str, bool | None]]:
     return rows
 
 
-def hints(seen: Seen) -> str:
-    """Say what to type next."""
-    if seen.broken:
-        return "seamwatch demo heal"
-    return f"seamwatch demo break {' | '.join(reversed(NAMES))}"
+def hint(seen: Seen, command: str) -> str:
+    """Say what to type next; *command* is how the demo's commands are called here."""
+    return f"{command} heal" if seen.broken else f"{command} break all"
 
 
 def block(seen: Seen) -> str:
@@ -110,7 +109,7 @@ def block(seen: Seen) -> str:
     return "\n".join([*lines, f"  {verdict(seen)}"])
 
 
-def picture(seen: Seen, *, width: int = WIDTH) -> RenderableType:
+def picture(seen: Seen, *, width: int = WIDTH, command: str = COMMAND) -> RenderableType:
     """Return the screen for a terminal of *width* columns: both sides, or one over the other."""
     from rich.console import Group
     from rich.panel import Panel
@@ -122,8 +121,8 @@ def picture(seen: Seen, *, width: int = WIDTH) -> RenderableType:
         sides: RenderableType = Group(teams, seams)
     else:
         sides = grid = Table.grid(expand=True)
-        grid.add_column(ratio=58)
-        grid.add_column(ratio=62)
+        grid.add_column(ratio=54)
+        grid.add_column(ratio=66)
         grid.add_row(teams, seams)
     bad = bool(seen.silent_failure) or not seen.exporter_answers
     whole = Panel(
@@ -131,7 +130,7 @@ def picture(seen: Seen, *, width: int = WIDTH) -> RenderableType:
         title="end to end, in /metrics",
         border_style="red" if bad else "cyan",
     )
-    return Group(_heading(seen), sides, whole, _next(seen))
+    return Group(_heading(seen), sides, whole, _next(seen, command))
 
 
 def _heading(seen: Seen) -> Text:
@@ -196,10 +195,13 @@ def _sentence(seen: Seen) -> Text:
     return Text(text, style="bold red" if seen.silent_failure else "green" if well else "yellow")
 
 
-def _next(seen: Seen) -> Text:
+def _next(seen: Seen, command: str) -> Text:
     from rich.text import Text
 
-    return Text.assemble(("in another terminal:  ", "dim"), (hints(seen), "bold"))
+    text = Text.assemble(("in another terminal:  ", "dim"), (hint(seen, command), "bold"))
+    if not seen.broken:
+        text.append(f"\n          or one of:  {'  '.join(FAULTS)}", style="dim")
+    return text
 
 
 def svg(seen: Seen) -> str:
