@@ -85,6 +85,11 @@ def test_a_version_served_now_counts_before_it_is_remembered() -> None:
     assert found == Skew("embedding", "index", True, None, None, 1)
 
 
+def test_a_rollback_that_is_not_remembered_yet_has_no_time() -> None:
+    found = over_the_seam(built("m2"), serving("m1", updated_at=3.0), "m1", "m2")
+    assert found == Skew("embedding", "index", True, None, None, 1)
+
+
 def test_unknown_is_none_and_never_false() -> None:
     unknown = Skew("embedding", "index", None, None, None, None)
     assert over_the_seam(built("m1"), None, "m1") == unknown

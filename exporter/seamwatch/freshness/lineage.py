@@ -1,37 +1,17 @@
-"""Freshness by lineage: how old the data behind each stage's output really is.
+"""The effective watermark of each stage by lineage, the lag over each seam, the bottleneck.
 
-Pure: no clock, no I/O. An index rebuilt two minutes ago from a twelve-hour-old snapshot is twelve
-hours old; ``updated_at`` alone is never freshness, and unknown is never fresh.
+Pure: no clock, no I/O.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, nextafter
+from math import inf
 from typing import NamedTuple
 
+from seamwatch.freshness.publications import History, Publication, news_of
 from seamwatch.pipeline import Observation, Pipeline, Seam, Stage
-
-KEEP = 512
-"""Publications remembered for one stage."""
-
-KEEP_OF_VERSION = 64
-"""Publications remembered for one version whose watermark moves: spaced by age, at most a fifth of
-the age apart over a month of half-minute readings."""
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """One thing that a stage published: its version and the effective watermark that it had."""
-
-    version: str | None
-    watermark: float | None  # effective watermark, seconds since the epoch
-    since: float  # when it was published: the stage's updated_at, else when it was first seen
-
-
-History = Mapping[str, tuple[Publication, ...]]
-"""For each stage what it published, oldest first; the newest is what it serves now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +22,6 @@ class Freshness:
     watermark: float | None  # of the pipeline: the smallest at its outputs, None if one is unknown
     lags: Mapping[Seam, float | None]  # seconds lost over a seam, 0 or more; None if unknown
     bottleneck: Seam | None  # the seam that costs most; None when no seam is known to cost any
-
-
-class _Served(NamedTuple):
-    """What one stage serves now and served before."""
-
-    effective: float | None
-    past: tuple[Publication, ...]
-    news: Publication | None  # what it serves now, where that is not the newest of the past
 
 
 def freshness(
@@ -105,47 +77,20 @@ def freshness(
     return Freshness(effective, _smallest(outputs), lags, min(costly)[3] if costly else None)
 
 
-def remember(
-    publications: tuple[Publication, ...],
-    observation: Observation,
-    effective: float | None,
-    *,
-    now: float,
-    keep: int = KEEP,
-) -> tuple[Publication, ...]:
-    """Return *publications* with what the stage serves now; the same object when that is known.
-
-    A new version is a publication, and so is a watermark that moves under the same version: it
-    answers what the stage had at some time. An effective watermark that is unknown for a while
-    publishes nothing; one that becomes known completes the publication it was missing from.
-
-    ``since`` is the stage's ``updated_at``, unless that lies in the future, or before what was
-    published last (a rollback serves an old version again, but only from now on): then *now*.
-
-    Args:
-        publications: oldest first.
-        observation: what the stage says now.
-        effective: its effective watermark now, None if unknown.
-        now: wall clock, seconds since the epoch.
-        keep: the most to remember, 2 or more. Publications of the same version go first, so that
-            no version is forgotten because another one's watermark moved; then the oldest.
-    """
-    news = _news(publications, observation, effective, now)
-    if news is None:
-        return publications
-    if publications and publications[-1].since == news.since:
-        if publications[-1].version == news.version:
-            return (*publications[:-1], news)
-        news = Publication(news.version, news.watermark, nextafter(news.since, inf))
-    return _thinned([*publications, news], keep, now)
-
-
 def keeps_data_age(watermark: float | None, limit: float | None, *, now: float) -> bool | None:
     """Say whether *watermark* is at most *limit* seconds before *now*; None if either is None.
 
     For a stage's effective watermark and its ``data_age``, and for a pipeline's alike.
     """
     return None if watermark is None or limit is None else now - watermark <= limit
+
+
+class _Served(NamedTuple):
+    """What one stage serves now and served before."""
+
+    effective: float | None
+    past: tuple[Publication, ...]
+    news: Publication | None  # what it serves now, where that is not the newest of the past
 
 
 def _serve(
@@ -173,7 +118,7 @@ def _serve(
     bounds = [_bound(served[up], named.get(up), read_at, standing) for up in inputs]
     terms = bounds if seen.watermark is None else [*bounds, seen.watermark]
     effective = _smallest(terms)
-    served[stage.name] = _Served(effective, past, _news(past, seen, effective, inf))
+    served[stage.name] = _Served(effective, past, news_of(past, seen, effective, inf))
     return bounds if effective is not None else []
 
 
@@ -238,24 +183,6 @@ def _as_of(up: _Served, read_at: float) -> float | None:
     return None
 
 
-def _news(
-    past: tuple[Publication, ...], seen: Observation, effective: float | None, now: float
-) -> Publication | None:
-    """Return what a stage serves now as a publication, None if *past* ends with it already."""
-    last = past[-1] if past else None
-    if last is not None and last.version == seen.version:
-        if effective is None or effective == last.watermark:
-            return None
-        if last.watermark is None:
-            return Publication(last.version, effective, last.since)
-        since, version = seen.updated_at, last.version  # one string for all that share it
-    else:
-        since, version = seen.updated_at, seen.version
-    if since is None or since > now or (last is not None and since <= last.since):
-        since = now
-    return Publication(version, effective, since)
-
-
 def _smallest(watermarks: Sequence[float | None]) -> float | None:
     """Return the smallest, None if one is unknown or there is none."""
     smallest = inf
@@ -265,40 +192,3 @@ def _smallest(watermarks: Sequence[float | None]) -> float | None:
         if one < smallest:
             smallest = one
     return smallest if watermarks else None
-
-
-def _thinned(publications: list[Publication], keep: int, now: float) -> tuple[Publication, ...]:
-    """Return at most *keep* publications, and at most KEEP_OF_VERSION of the newest version."""
-    newest = publications[-1].version
-    places = [place for place, one in enumerate(publications) if one.version == newest]
-    if len(places) > KEEP_OF_VERSION:
-        del publications[_least(publications, places, now)]
-    while len(publications) > keep:
-        of_version: dict[str | None, list[int]] = {}
-        for place, one in enumerate(publications):
-            of_version.setdefault(one.version, []).append(place)
-        # What is served now stays, and so does the moment when its version came.
-        spare = {version: len(places) - 1 for version, places in of_version.items()}
-        spare[newest] -= 1
-        version = max(spare, key=spare.__getitem__)
-        some = spare[version] > 0
-        del publications[_least(publications, of_version[version], now) if some else 0]
-    return tuple(publications)
-
-
-def _least(publications: list[Publication], places: list[int], now: float) -> int:
-    """Return the one of *places* (two or more, all of one version) that is missed least.
-
-    The first stays, and of three or more the last. Of the others it is the one closest, for its
-    age, to its neighbours; but if possible none whose loss would make its time look fresher.
-    """
-    if len(places) == 2:
-        return places[1]
-    missed: list[tuple[bool, float, int]] = []
-    for before, place, after in zip(places, places[1:], places[2:], strict=False):
-        start = publications[before].since
-        gap = (publications[after].since - start) / max(now - start, 1e-9)
-        earlier, this = publications[place - 1].watermark, publications[place].watermark
-        fresher = earlier is not None and (this is None or earlier > this)
-        missed.append((fresher, gap, place))
-    return min(missed)[2]
