@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from conftest import compare
 from seamwatch.config import ConfigError, load
 
@@ -33,7 +34,9 @@ def test_a_bad_file_is_told_what_to_write_instead(
 @pytest.mark.parametrize("name", BAD)
 def test_no_sentence_of_a_library_reaches_people(name: str) -> None:
     text = (FILES / f"{name}.txt").read_text(encoding="utf-8")
-    assert not [w for w in ("Input should", "pydantic", "validation error", "Value error") if w in text]
+    assert not [
+        w for w in ("Input should", "pydantic", "validation error", "Value error") if w in text
+    ]
 
 
 def test_every_expected_text_belongs_to_a_file() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from seamwatch.config.fields import shown
 from seamwatch.config.graph import components, cycles, reachable
 from seamwatch.config.problems import Finding, KeyPath
+from seamwatch.config.readable import check_file, wrong_with_schema
 from seamwatch.config.secrets import literal_secrets
 from seamwatch.config.sentences import did_you_mean, listed
 
@@ -189,7 +190,7 @@ def _check_golden(at: KeyPath, pipeline: Mapping[str, Any], base_dir: Path) -> I
         message = "there is no model to ask; add model: beside it"
         yield Finding((*at, "golden"), message, at_key=True)
     if isinstance(file := golden.get("file"), str):
-        yield from _check_file((*at, "golden", "file"), base_dir / file)
+        yield from check_file((*at, "golden", "file"), base_dir / file)
     task = golden.get("task")
     for key, tasks in _TASKS_OF.items():
         if key in golden and isinstance(task, str) and task not in tasks:
@@ -223,47 +224,10 @@ def _check_json_schema(
     if not isinstance(file, str):
         return
     path = (*at, "quality", "json_schema")
-    problems = list(_check_file(path, base_dir / file))
+    problems = list(check_file(path, base_dir / file))
     yield from problems
-    if not problems and (wrong := _wrong_with_schema(base_dir / file)):
+    if not problems and (wrong := wrong_with_schema(base_dir / file)):
         yield Finding(path, f"{wrong}; write a JSON Schema into {shown(file)}")
-
-
-def _wrong_with_schema(file: Path) -> str | None:
-    import json
-
-    from jsonschema.exceptions import SchemaError
-    from jsonschema.validators import validator_for
-
-    try:
-        schema = json.loads(file.read_bytes())
-    except ValueError as error:
-        return f"the file is not JSON ({error})"
-    except RecursionError:
-        return "the file is nested too deeply"
-    if not isinstance(schema, dict):
-        return "the file holds no JSON Schema"
-    try:
-        validator_for(schema).check_schema(schema)
-    except SchemaError as error:
-        where = "/".join(map(str, error.absolute_path)) or "its top"
-        return f"the file is no JSON Schema (at {where}: {error.message})"
-    return None
-
-
-def _check_file(path: KeyPath, file: Path) -> Iterator[Finding]:
-    try:
-        if file.is_dir():
-            yield Finding(path, f"{file} is a directory; write the path of a file")
-        else:
-            with file.open("rb") as content:
-                content.read(1)
-    except FileNotFoundError:
-        message = f"there is no file {file}; write a path relative to this configuration file"
-        yield Finding(path, message)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a file name"
-        yield Finding(path, f"{file} cannot be read ({reason}); write the path of a readable file")
 
 
 def _same_but_for_case(at: KeyPath, names: Collection[str]) -> Iterator[Finding]:

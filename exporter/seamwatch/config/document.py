@@ -7,7 +7,7 @@ C composer crashes the process on 50,000 nested brackets while the C parser does
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,29 +20,20 @@ from yaml.events import (
     ScalarEvent,
     SequenceEndEvent,
     SequenceStartEvent,
-    StreamEndEvent,
 )
 
 from seamwatch.config.environment import interpolate
+from seamwatch.config.locating import Spot, events, locate
 from seamwatch.config.problems import KeyPath
 from seamwatch.config.scalars import Trap, resolve
 
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "Document", "Fault", "Spot", "decode", "locate", "parse"]
+
 MAX_DEPTH = 100
 MAX_BYTES = 16 << 20
-_PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _BROKEN: Any = object()  # stands where a value could not be read; whoever finds it knows why
 _NO_KEY: Any = object()
-
-
-@dataclass(frozen=True, slots=True)
-class Spot:
-    """Where a value stands: line and column from 1 of its key and of itself, and its text."""
-
-    key: tuple[int, int]
-    value: tuple[int, int]
-    text: str | None  # as written, without quotes; None for a mapping or a list
-    quoted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +85,7 @@ def parse(text: str, environ: Mapping[str, str]) -> Document:
     """Return the values of *text*; what cannot be read is a fault and absent from the value."""
     builder = _Builder(environ)
     try:
-        for event in _events(text):
+        for event in events(text):
             builder.take(event)
     except _Stop:
         pass
@@ -105,34 +96,6 @@ def parse(text: str, environ: Mapping[str, str]) -> Document:
     if builder.root is _BROKEN:
         builder.root = None
     return Document(builder.root, builder.faults)
-
-
-def locate(text: str, wanted: Collection[KeyPath]) -> dict[KeyPath, Spot]:
-    """Return where each of the *wanted* paths stands first; paths that are absent are left out."""
-    found: dict[KeyPath, Spot] = {}
-    missing = set(wanted)
-    try:
-        for path, spot in _spots(text):
-            if path in missing:
-                missing.discard(path)
-                found[path] = spot
-                if not missing:
-                    break
-    except yaml.YAMLError:
-        pass  # what comes before the error is enough
-    return found
-
-
-def _events(text: str) -> Iterator[Any]:
-    parser = _PARSER(text)
-    try:
-        while True:
-            event = parser.get_event()
-            yield event
-            if event.__class__ is StreamEndEvent:
-                return
-    finally:
-        parser.dispose()
 
 
 class _Builder:
@@ -278,55 +241,6 @@ class _AsKey(list[Any]):
 def _about_tag(tag: str) -> str:
     short = tag.replace("tag:yaml.org,2002:", "!!")
     return f"{short} is a tag; leave it out (a text that looks like a number stands in quotes)"
-
-
-def _spots(text: str) -> Iterator[tuple[KeyPath, Spot]]:
-    """Yield every value's path and place in the order of the file."""
-    frames: list[_Frame] = []
-    path: list[str | int] = []
-    for event in _events(text):
-        if isinstance(event, MappingEndEvent | SequenceEndEvent):
-            frames.pop()
-            if frames:
-                path.pop()
-        elif isinstance(event, ScalarEvent | AliasEvent | MappingStartEvent | SequenceStartEvent):
-            start: Any = event.start_mark
-            mark = (start.line + 1, start.column + 1)
-            opens = not isinstance(event, ScalarEvent | AliasEvent)
-            scalar = event.value if isinstance(event, ScalarEvent) else None
-            is_key = bool(frames) and frames[-1].wants_key
-            at_key = mark
-            if frames:
-                at_key = frames[-1].step(path, scalar or "", mark)
-            if not is_key:
-                quoted = isinstance(event, ScalarEvent) and not event.implicit[0]
-                yield tuple(path), Spot(at_key, mark, scalar, quoted)
-            if opens:
-                frames.append(_Frame(isinstance(event, MappingStartEvent)))
-            elif frames:
-                path.pop()
-
-
-class _Frame:
-    """A mapping or a list that is being read: where its next value stands."""
-
-    def __init__(self, is_mapping: bool) -> None:
-        self.wants_key = self._is_mapping = is_mapping
-        self._key = ""
-        self._place = (0, 0)
-        self._position = 0
-
-    def step(self, path: list[str | int], text: str, mark: tuple[int, int]) -> tuple[int, int]:
-        """Append what leads to this event to *path* and return the place of its key."""
-        if not self._is_mapping:
-            path.append(self._position)
-            self._position += 1
-            return mark
-        if self.wants_key:
-            self._key, self._place = text, mark
-        path.append(self._key)
-        self.wants_key = not self.wants_key
-        return self._place
 
 
 def _syntax_fault(error: yaml.YAMLError, text: str) -> Fault:

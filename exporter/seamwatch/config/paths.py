@@ -42,4 +42,8 @@ def _resolve(section: dict[str, Any], base_dir: Path) -> None:
         value = section.get(key)
         if isinstance(value, str) and value:
             path = str(base_dir / value)
-            section[key] = FromEnv(path, value.written) if isinstance(value, FromEnv) else path
+            section[key] = (
+                FromEnv(path, value.written, value.filled_in)
+                if isinstance(value, FromEnv)
+                else path
+            )

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from seamwatch.config.document import Spot, locate
 from seamwatch.config.files import File, Merged
 from seamwatch.config.keys import allowed
+from seamwatch.config.locating import Spot, locate
 from seamwatch.config.problems import WRITTEN, Finding, KeyPath, Problem
 from seamwatch.config.scalars import Trap
 

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from seamwatch.config.environment import FromEnv
+from seamwatch.config.environment import FromEnv, without_values
 from seamwatch.config.fields import shown
 from seamwatch.config.keys import Allowed, allowed
 from seamwatch.config.problems import WRITTEN, Finding, KeyPath
@@ -123,7 +123,7 @@ def _validator_text(text: str, value: Any, place: Allowed) -> str:
     if isinstance(value, FromEnv):
         instead = text.rpartition("; ")[2] if "; " in text else f"write {place.wanted}"
         return f"{value.written} has a value that cannot stand here; {instead}"
-    return text
+    return without_values(text, value)
 
 
 def _unknown_key(path: KeyPath) -> str:
