@@ -570,6 +570,17 @@ async def test_a_cancelled_fetch_leaves_the_fetcher_usable(fetcher: Fetcher) -> 
         assert (await fetcher.fetch(endpoint(server.url), timeout=5)).status == 200
 
 
+async def test_a_cancellation_that_meets_the_deadline_stays_a_cancellation(
+    fetcher: Fetcher,
+) -> None:
+    async with Hostile(sends(then=HANG)) as server:
+        task = asyncio.create_task(fetcher.fetch(endpoint(server.url), timeout=0))
+        await asyncio.sleep(0)  # the deadline is due in the very turn that cancels
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
 # secrets
 
 SECRETS: list[dict[str, Any]] = [
