@@ -288,7 +288,7 @@ def test_a_failed_reload_leaves_the_time_of_the_configuration_in_use() -> None:
 
 
 def test_every_own_family_is_filled_and_none_doubles_by_a_created_series() -> None:
-    own = OwnMetrics(store=lambda: StoreHealth(3, {"locked": 2, "full": 1}, 50.0))
+    own = OwnMetrics(store=lambda: StoreHealth(3, {"locked": 2, "full": 1}, 50.0, 7))
     own.reloaded(succeeded=True, at=100.0)
     own.scraped(0.01)
     own.lagged(0.5)
@@ -297,6 +297,7 @@ def test_every_own_family_is_filled_and_none_doubles_by_a_created_series() -> No
     text = generate_latest(own.registry).decode()
     assert 'seamwatch_store_failures_total{reason="full"} 1.0' in text
     assert "seamwatch_store_pending_writes 3.0" in text
+    assert "seamwatch_store_dropped_writes_total 7.0" in text
     assert "seamwatch_loop_lag_seconds 0.5" in text
     assert "_created" not in text
     assert "process_cpu_seconds_total" in text

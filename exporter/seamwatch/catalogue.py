@@ -385,6 +385,12 @@ OWN: tuple[Family, ...] = (
         "Writes that the store refused, by reason; they are tried again",
         "one for each reason that has happened; the reasons are a fixed list",
     ),
+    _counter(
+        "store_dropped_writes",
+        (),
+        "Writes given up because too many waited for the store; created at 0",
+        "one",
+    ),
     _gauge(
         "store_last_success_timestamp_seconds",
         (),

@@ -26,6 +26,7 @@ class StoreHealth:
     pending: int = 0  # writes that wait
     failures: Mapping[str, int] = field(default_factory=dict)  # reason -> refused writes
     last_success: float | None = None  # wall clock
+    dropped: int | None = None  # writes given up; None: not counted
 
 
 @dataclass(slots=True)
@@ -110,6 +111,7 @@ class OwnMetrics(Collector):
             "seamwatch_exposition_bytes": self.page.size,
             "seamwatch_exposition_failures_total": self.page.failures,
             "seamwatch_store_pending_writes": store.pending if store else None,
+            "seamwatch_store_dropped_writes_total": store.dropped if store else None,
             "seamwatch_store_last_success_timestamp_seconds": store.last_success if store else None,
         }
         return {
