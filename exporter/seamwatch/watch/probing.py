@@ -8,6 +8,7 @@ import random
 from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from seamwatch.golden import GoldenSet, permutation
@@ -17,6 +18,8 @@ from seamwatch.scoring import Columns, Rules, Window, columns, judge
 from seamwatch.snapshot import PROBE_BUCKETS, GoldenState, ProbeState
 
 SEEDS = 1 << 31
+
+LONGEST_KEPT = 1000  # characters or items of an answer that stays in memory
 
 Answered = Callable[[Judged, int, int], None]
 """Called with each new answer, and with seed and position of the pass that asked for it."""
@@ -133,7 +136,7 @@ class Probing:
         by = judged.answer.answered_by
         if by is not None and self.declared is not None and by != self.declared:
             self._fallbacks += 1
-        self._recent.append(judged)
+        self._recent.append(_without_prose(judged))
         self.restore([judged])
 
     def restore(self, remembered: Iterable[Judged]) -> None:
@@ -217,6 +220,14 @@ class Probing:
         """Cancel the questions that are under way."""
         for task in self._asking:
             task.cancel()
+
+
+def _without_prose(judged: Judged) -> Judged:
+    """Drop an answer that no batch measure needs: a window of long texts would fill the memory."""
+    value = judged.answer.value
+    if isinstance(value, str | list) and len(value) > LONGEST_KEPT:
+        return replace(judged, answer=replace(judged.answer, value=None))
+    return judged
 
 
 def _state(item: GoldenItem, now: float) -> str:
