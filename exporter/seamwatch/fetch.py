@@ -9,18 +9,16 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator, Mapping
-from contextvars import ContextVar
-from functools import partial
 from time import monotonic
 from types import TracebackType
-from typing import Any, NamedTuple, Self, cast
+from typing import NamedTuple, Self
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.hdrs import CONTENT_ENCODING, CONTENT_LENGTH
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from seamwatch.calls import CALL, Call, Connector, Deadline
 from seamwatch.endpoint import DEFAULT_HEADERS, Endpoint, named
 from seamwatch.errors import ReadError, Reason
 from seamwatch.faults import Rejected, retry_after, status_reason, translated
@@ -28,9 +26,6 @@ from seamwatch.inflate import STEP, Inflater
 from seamwatch.resolver import Resolver
 
 __all__ = ["Endpoint", "Fetched", "Fetcher", "Rejected"]
-
-HEAD_BYTES = 1 << 20
-"""Bytes that may come before the answer begins: a server may not send 1xx for ever."""
 
 ERROR_BYTES = 16 << 10
 """Bytes of an error's body that are read for its message."""
@@ -46,124 +41,6 @@ class Fetched(NamedTuple):
     headers: CIMultiDictProxy[str]
     body: bytes
     duration: float
-
-
-class _Call:
-    """How far one fetch has come."""
-
-    __slots__ = ("protocol", "received", "retried")
-
-    def __init__(self) -> None:
-        self.protocol: _Protocol | None = None
-        self.received = 0  # bytes of the body
-        self.retried = False
-
-    def phase(self) -> str:
-        if self.protocol is None:
-            return "while connecting"
-        if not self.protocol.head:
-            return "while waiting for the answer"
-        if not self.protocol.answered:
-            return "while reading the headers"
-        return f"after {self.received} bytes of the body"
-
-    def may_retry(self) -> bool:
-        """Say whether a kept connection was closed before the server could read the question."""
-        return (
-            not self.retried
-            and self.protocol is not None
-            and self.protocol.uses > 1
-            and not self.protocol.head
-        )
-
-    def retry(self) -> None:
-        self.retried = True
-        self.protocol = None
-
-    def begin_body(self) -> None:
-        self.received = 0
-        if self.protocol is not None:
-            self.protocol.answered = True
-
-
-_CALL: ContextVar[_Call] = ContextVar("seamwatch_call")
-
-
-class _Deadline:
-    """``asyncio.timeout`` without its two coroutines, which show in what a golden item costs."""
-
-    __slots__ = ("_cancelling", "_expired", "_handle", "_seconds", "_task")
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._expired = False
-
-    def __enter__(self) -> None:
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("fetch() runs inside a task")
-        self._task = task
-        self._cancelling = task.cancelling()
-        self._handle = asyncio.get_running_loop().call_later(self._seconds, self._expire)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._handle.cancel()
-        if (
-            self._expired
-            and self._task.uncancel() <= self._cancelling  # else somebody else cancelled, too
-            and kind is asyncio.CancelledError
-        ):
-            raise TimeoutError from error
-
-    def _expire(self) -> None:
-        self._expired = True
-        self._task.cancel()
-
-
-class _Protocol(ResponseHandler):
-    """Counts the uses of a connection, and what came before the answer began."""
-
-    uses = 0
-    head = 0
-    answered = False
-
-    def data_received(self, data: bytes) -> None:
-        if not self.answered:
-            self.head += len(data)
-            if self.head > HEAD_BYTES:
-                if self.transport is not None:
-                    self.transport.abort()
-                self.set_exception(
-                    aiohttp.ClientPayloadError(f"{HEAD_BYTES} bytes came before any answer")
-                )
-                return
-        super().data_received(data)
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Tells the call under way which connection it got."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        # private, but the one place that makes connections; without it nothing is retried
-        self._factory = cast("partial[ResponseHandler]", partial(_Protocol, loop=self._loop))
-
-    async def connect(
-        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
-    ) -> Any:
-        connection = await super().connect(req, traces, timeout)
-        protocol = connection.protocol
-        if isinstance(protocol, _Protocol):
-            protocol.uses += 1
-            protocol.head = 0
-            protocol.answered = False
-            _CALL.get().protocol = protocol
-        return connection
 
 
 class Fetcher:
@@ -186,7 +63,7 @@ class Fetcher:
 
     async def __aenter__(self) -> Self:
         self._resolver = self._resolver or Resolver()
-        connector = _Connector(
+        connector = Connector(
             limit=self._connections,
             limit_per_host=self._per_host,
             resolver=self._resolver,
@@ -246,13 +123,13 @@ class Fetcher:
             ReadError: no whole answer came.
         """
         started = monotonic()
-        call = _Call()
-        _CALL.set(call)
+        call = Call()
+        CALL.set(call)
         try:
             url = endpoint.at(path)
             if params:
                 url = url.extend_query(params)
-            with _Deadline(timeout):
+            with Deadline(timeout):
                 return await self._exchange(call, endpoint, method, url, body, headers, started)
         except TimeoutError as error:
             raise ReadError(
@@ -268,7 +145,7 @@ class Fetcher:
 
     async def _exchange(
         self,
-        call: _Call,
+        call: Call,
         endpoint: Endpoint,
         method: str,
         url: URL,
@@ -318,7 +195,7 @@ class Fetcher:
                 )
 
 
-async def _read(call: _Call, response: aiohttp.ClientResponse, url: URL, limit: int) -> bytes:
+async def _read(call: Call, response: aiohttp.ClientResponse, url: URL, limit: int) -> bytes:
     """Return the body, at most *limit* bytes of it as sent and once decompressed."""
     declared = response.headers.get(CONTENT_LENGTH)
     if declared is not None and int(declared) > limit:
@@ -340,7 +217,7 @@ async def _read(call: _Call, response: aiohttp.ClientResponse, url: URL, limit: 
 
 
 async def _inflated(
-    call: _Call, stream: aiohttp.StreamReader, inflater: Inflater, url: URL, limit: int
+    call: Call, stream: aiohttp.StreamReader, inflater: Inflater, url: URL, limit: int
 ) -> AsyncIterator[bytes]:
     size = 0
     while chunk := await stream.readany():
@@ -355,7 +232,7 @@ async def _inflated(
     inflater.finish()
 
 
-def _count(call: _Call, chunk: bytes, url: URL, limit: int) -> None:
+def _count(call: Call, chunk: bytes, url: URL, limit: int) -> None:
     call.received += len(chunk)
     if call.received > limit:
         raise _too_large(url, "is larger than allowed", limit)
@@ -369,7 +246,7 @@ def _too_large(url: URL, what: str, limit: int) -> ReadError:
 
 
 async def _rejection(
-    call: _Call, response: aiohttp.ClientResponse, endpoint: Endpoint, url: URL
+    call: Call, response: aiohttp.ClientResponse, endpoint: Endpoint, url: URL
 ) -> Rejected:
     try:
         body = await _read(call, response, url, ERROR_BYTES)
