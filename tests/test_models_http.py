@@ -201,7 +201,7 @@ async def test_a_failure_of_transport_is_no_answer(
     assert got.value is None
     assert got.failure is not None
     assert got.failure.reason is reason
-    assert got.failure.retry_after == (9.0 if "429" in got.failure.message else None)
+    assert got.failure.retry_after == (9.0 if "answered 429" in got.failure.message else None)
 
 
 async def test_a_model_that_hangs_is_a_timeout(fetcher: Fetcher) -> None:
