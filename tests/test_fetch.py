@@ -577,7 +577,8 @@ async def test_a_cancellation_that_meets_the_deadline_stays_a_cancellation(
     with socket.create_server(("127.0.0.1", 0)) as silent:  # never accepts
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         task = asyncio.create_task(fetcher.fetch(endpoint(url), timeout=0))
-        await asyncio.sleep(0)  # the deadline is due in the very turn that cancels
+        await asyncio.sleep(0)  # the fetch begins
+        await asyncio.sleep(0)  # its deadline is due in the very turn that cancels
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
