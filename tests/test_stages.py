@@ -58,7 +58,7 @@ def judged(
 
 def scored(value: float, lower: float, upper: float) -> GoldenState:
     accuracy = Estimate(value, lower, upper, 300)
-    return GoldenState("d", Task.MULTICLASS, {}, {}, accuracy=accuracy)
+    return GoldenState("d", Task.MULTICLASS, {}, {}, accuracy=accuracy, window_size=300)
 
 
 def test_old_data_behind_green_stages_is_a_silent_failure() -> None:
@@ -125,14 +125,22 @@ def test_a_publication_is_reported_once() -> None:
         (Estimate(0.95, 0.92, 0.97, 300), True),
         (Estimate(0.71, 0.66, 0.76, 300), False),
         (Estimate(0.91, 0.87, 0.94, 300), None),
-        (Estimate(0.0, 0.0, 0.95, 1), None),
+        (Estimate(0.0, 0.0, 0.79, 1), None),
+        (Estimate(1.0, 0.88, 1.0, 29), None),
+        (Estimate(1.0, 0.89, 1.0, 30), True),
         (None, None),
     ],
 )
 def test_a_target_is_missed_only_when_the_whole_interval_lies_under_it(
     estimate: Estimate | None, met: bool | None
 ) -> None:
-    assert reaches(estimate, 0.92) is met
+    assert reaches(estimate, 0.92, enough=30) is met
+
+
+def test_a_window_smaller_than_enough_answers_is_enough_when_it_is_full() -> None:
+    wrong = Estimate(0.0, 0.0, 0.43, 5)
+    golden = GoldenState("d", Task.MULTICLASS, {}, {}, accuracy=wrong, window_size=5)
+    assert verdict(PIPELINE, Freshness({}, NOW, {}, None), golden, now=NOW).accuracy is False
 
 
 def test_data_exactly_as_old_as_allowed_is_fresh_enough() -> None:

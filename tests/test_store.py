@@ -431,7 +431,7 @@ async def test_a_place_that_may_not_be_written_is_refused_clearly(tmp_path: Path
     assert "; " in str(caught.value)
 
 
-@pytest.mark.parametrize("rubbish", [os.urandom(8192), b"# notes, not a database\n" * 99])
+@pytest.mark.parametrize("rubbish", [bytes(range(256)) * 32, b"# notes, not a database\n" * 99])
 async def test_a_file_that_is_no_database_is_left_alone_and_rows_wait(
     rubbish: bytes, sqlite_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -546,6 +546,31 @@ async def until(holds: Callable[[], object]) -> None:
     """Wait until *holds*; the test's own time-out ends it."""
     while not holds():  # noqa: ASYNC110 (the journal tells nobody, by design)
         await asyncio.sleep(0.001)
+
+
+async def test_a_row_that_changes_while_it_is_written_is_written_again(sqlite_url: str) -> None:
+    async with journal(sqlite_url) as one:
+        one.put(Pass("rag", "d1", 7, 1))
+        writing = asyncio.create_task(one.flush())
+        await asyncio.sleep(0)  # the batch is on its way
+        one.put(Pass("rag", "d1", 7, 2))
+        assert await writing
+        assert one.state.pending == 1
+        assert await one.flush()
+        async with opened(sqlite_url) as store:
+            assert (await store.load_passes())["rag", "d1"].position == 2
+
+
+async def test_a_store_that_was_only_out_of_reach_is_not_filled_again(
+    sqlite_url: str,
+) -> None:
+    refilled = []
+    async with opened(sqlite_url):
+        pass
+    async with journal(sqlite_url, on_new=lambda: refilled.append(True)) as one:
+        one.put(published(1))
+        assert await one.flush()
+    assert refilled == []
 
 
 async def test_the_writer_writes_without_being_asked_and_again_after_a_failure(

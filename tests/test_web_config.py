@@ -25,7 +25,8 @@ from seamwatch.web.auth import BasicAuth, TooManyAsk, credentials
 from seamwatch.web.webconfig import WebConfig, load
 from test_web import serving
 
-ANNA = bcrypt.hashpw(b"s3cret", bcrypt.gensalt(4)).decode()
+# a fixed salt, so that the tests have the same names in every process
+ANNA = bcrypt.hashpw(b"s3cret", b"$2b$04$abcdefghijklmnopqrstuu").decode()
 USERS = f'basic_auth_users:\n  anna: "{ANNA}"\n'
 
 

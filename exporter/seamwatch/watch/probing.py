@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from time import monotonic
 from types import MappingProxyType
 
 from seamwatch.golden import GoldenSet, permutation
@@ -96,6 +97,7 @@ class Probing:
         self._last_answer: float | None = None
         self._over_budget = 0
         self._fallbacks = 0
+        self._started, self._started_monotonic = clock(), monotonic()
         self._asking: set[asyncio.Task[None]] = set()
         self._counts: Mapping[str, int] = MappingProxyType({})
         self._counted_at = math.inf
@@ -103,13 +105,18 @@ class Probing:
         self.measures: Mapping[str, float] = MappingProxyType({})
         self.declared: str | None = None  # the version that the model stage says it serves
 
+    def _elapsed(self) -> float:
+        """Return a time for the budget: it starts at wall clock, where the log of probes ends, and
+        goes on with the monotonic clock, so that a jump of the clock gives no budget."""
+        return self._started + monotonic() - self._started_monotonic
+
     async def probe(self) -> bool:
         """Ask one item if concurrency and budget allow; does not wait for its answer."""
         now = self._clock()
         loop = asyncio.get_running_loop()
         if len(self._asking) >= self._limit.current(loop.time()):
             return True
-        if not self.budget.take(now):
+        if not self.budget.take(self._elapsed()):
             self._over_budget += 1
             return True
         item = self.passes.next(now=now)
@@ -182,7 +189,7 @@ class Probing:
             duration_counts=tuple(self._durations),
             duration_sum=self._duration_sum,
             over_budget=self._over_budget,
-            budget_remaining=MappingProxyType(dict(self.budget.remaining(now))),
+            budget_remaining=MappingProxyType(dict(self.budget.remaining(self._elapsed()))),
             answered_by=tuple(sorted(version for version in versions if version)),
             fallbacks=self._fallbacks,
         )
@@ -201,7 +208,8 @@ class Probing:
 
     def take_over(self, before: Probing, *, now: float) -> None:
         """Keep what *before* spent and, if set and rules are the same, what it learned."""
-        self.budget.restore(before.budget.state(now, wall=now), now, wall=now)
+        spent = before.budget.state(before._elapsed(), wall=now)
+        self.budget.restore(spent, self._elapsed(), wall=now)
         if before.golden.digest != self.golden.digest or before.rules != self.rules:
             return
         self.passes = before.passes

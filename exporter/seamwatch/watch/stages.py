@@ -13,6 +13,9 @@ from seamwatch.pipeline import Estimate, Observation, Pipeline, Reading
 from seamwatch.skew import skews
 from seamwatch.snapshot import EndToEnd, GoldenState, ProbeState, Snapshot, StageState
 
+ENOUGH = 30
+"""Answers from which a ratio is compared with its target, or a whole window if that is smaller."""
+
 
 class Change(NamedTuple):
     """The publications of one stage as remembered before and after a reading."""
@@ -95,22 +98,29 @@ def verdict(
     """Say which targets hold at *now*.
 
     A ratio misses its target when its whole 95 % interval lies under it, and holds when the
-    estimate reaches it; in between, and without answers, it is undecided (None).
+    estimate reaches it; in between, and before there are enough answers, it is undecided (None).
     """
     targets = pipeline.targets
     fresh_enough = None
     if targets.data_age is not None and fresh.watermark is not None:
         fresh_enough = now - fresh.watermark <= targets.data_age
+    if golden is None:
+        return EndToEnd(freshness=fresh_enough)
+    enough = min(ENOUGH, golden.window_size)
     return EndToEnd(
         freshness=fresh_enough,
-        accuracy=reaches(golden.accuracy if golden else None, targets.accuracy),
-        availability=reaches(golden.availability if golden else None, targets.availability),
+        accuracy=reaches(golden.accuracy, targets.accuracy, enough=enough),
+        availability=reaches(golden.availability, targets.availability, enough=enough),
     )
 
 
-def reaches(estimate: Estimate | None, target: float | None) -> bool | None:
-    """Say whether *estimate* reaches *target*; None when that cannot be told."""
-    if estimate is None or target is None:
+def reaches(estimate: Estimate | None, target: float | None, *, enough: int) -> bool | None:
+    """Say whether *estimate* reaches *target*; None when that cannot be told.
+
+    Under *enough* answers it cannot: looked at after every answer, a first wrong one would miss
+    any target above 0.79, the upper end of the interval of 0 in 1.
+    """
+    if estimate is None or target is None or estimate.n < enough:
         return None
     if estimate.value >= target:
         return True
