@@ -94,6 +94,19 @@ def test_a_healthy_pipeline_fails_neither_silently_nor_otherwise() -> None:
     assert snapshot.silent_failure is False
 
 
+def test_data_known_to_be_too_old_misses_its_target_although_its_age_is_unknown() -> None:
+    """The index was built from a version that nobody remembers, and says itself that it is old."""
+    snapshot = judged(said(True, age=0), said(True, age=2 * HOUR, built_from="lost"))
+    assert snapshot.freshness.watermark is None
+    assert snapshot.end_to_end.freshness is False
+    assert snapshot.silent_failure is True
+
+
+def test_data_that_may_be_older_than_it_says_is_not_called_fresh() -> None:
+    snapshot = judged(said(True, age=0), said(True, age=0, built_from="lost"))
+    assert snapshot.end_to_end.freshness is None
+
+
 def test_nothing_known_of_end_to_end_is_unknown_not_fine() -> None:
     down = Failure(Reason.TIMEOUT, "no answer")
     assert judged(down, down).silent_failure is None

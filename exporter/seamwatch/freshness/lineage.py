@@ -22,6 +22,7 @@ class Freshness:
     watermark: float | None  # of the pipeline: the smallest at its outputs, None if one is unknown
     lags: Mapping[Seam, float | None]  # seconds lost over a seam, 0 or more; None if unknown
     bottleneck: Seam | None  # the seam that costs most; None when no seam is known to cost any
+    at_most: float | None = None  # the watermark is no later than this, also where it is unknown
 
 
 def freshness(
@@ -49,6 +50,9 @@ def freshness(
     What was found for a publication stands as long as the stage serves that same publication
     (version and ``updated_at``), even when upstream's history has been thinned since.
 
+    Where the effective watermark is unknown, what is known still bounds it: ``at_most`` is the
+    smallest of what outputs report and what their known inputs allow. Known to be old is old.
+
     The bottleneck is the seam with the largest lag among those that set their downstream's
     watermark: where a fresh input meets an old one, the fresh one is not to blame. Of equal lags
     the first by name. O(stages + edges); a lookup reads at most KEEP publications.
@@ -74,7 +78,14 @@ def freshness(
                 costly.append((-lag, up, stage.name, seam))
     effective = {name: one.effective for name, one in served.items()}
     outputs = [effective[name] for name in pipeline.outputs]
-    return Freshness(effective, _smallest(outputs), lags, min(costly)[3] if costly else None)
+    known = [one for name in pipeline.outputs if (one := served[name].at_most) is not None]
+    return Freshness(
+        effective,
+        _smallest(outputs),
+        lags,
+        min(costly)[3] if costly else None,
+        min(known, default=None),
+    )
 
 
 def keeps_data_age(watermark: float | None, limit: float | None, *, now: float) -> bool | None:
@@ -89,6 +100,7 @@ class _Served(NamedTuple):
     """What one stage serves now and served before."""
 
     effective: float | None
+    at_most: float | None  # the effective watermark is no later; the same where it is known
     past: tuple[Publication, ...]
     news: Publication | None  # what it serves now, where that is not the newest of the past
 
@@ -107,7 +119,7 @@ def _serve(
     past = history.get(stage.name, ())
     seen = observations.get(stage.name)
     if seen is None:
-        served[stage.name] = _Served(None, past, None)
+        served[stage.name] = _Served(None, None, past, None)
         return []
     read_at, standing = _read_at(seen, past), _standing(seen, past)
     named = seen.built_from
@@ -116,9 +128,15 @@ def _serve(
         upstream = pipeline.ancestors[stage.name]
         inputs += tuple(up for up in named if up not in inputs and up in upstream)
     bounds = [_bound(served[up], named.get(up), read_at, standing) for up in inputs]
-    terms = bounds if seen.watermark is None else [*bounds, seen.watermark]
+    terms = [*bounds] if seen.watermark is None else [*bounds, seen.watermark]
     effective = _smallest(terms)
-    served[stage.name] = _Served(effective, past, news_of(past, seen, effective, inf))
+    at_most = effective
+    if effective is None:
+        # An input that is read all along bounds the stage by what bounds the input itself.
+        if read_at == inf:
+            terms += [served[up].at_most for up in inputs if up not in named]
+        at_most = min((one for one in terms if one is not None), default=None)
+    served[stage.name] = _Served(effective, at_most, past, news_of(past, seen, effective, inf))
     return bounds if effective is not None else []
 
 

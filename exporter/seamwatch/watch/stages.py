@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from seamwatch.errors import Reason
-from seamwatch.freshness import Freshness, Publication, freshness, remember
+from seamwatch.freshness import Freshness, Publication, freshness, keeps_data_age, remember
 from seamwatch.pipeline import Estimate, Observation, Pipeline, Reading
 from seamwatch.skew import skews
 from seamwatch.snapshot import EndToEnd, GoldenState, ProbeState, Snapshot, StageState
@@ -101,9 +101,9 @@ def verdict(
     estimate reaches it; in between, and before there are enough answers, it is undecided (None).
     """
     targets = pipeline.targets
-    fresh_enough = None
-    if targets.data_age is not None and fresh.watermark is not None:
-        fresh_enough = now - fresh.watermark <= targets.data_age
+    fresh_enough = keeps_data_age(fresh.watermark, targets.data_age, now=now)
+    if fresh_enough is None and keeps_data_age(fresh.at_most, targets.data_age, now=now) is False:
+        fresh_enough = False  # how old is unknown, but too old it is
     if golden is None:
         return EndToEnd(freshness=fresh_enough)
     enough = min(ENOUGH, golden.window_size)
