@@ -342,12 +342,13 @@ def test_two_versions_that_alternate_do_not_push_out_the_others() -> None:
     assert past[-1] == Publication("b", 1.0, 1_999.0)
 
 
-def test_forgetting_never_makes_a_time_between_rollbacks_look_fresher() -> None:
+@pytest.mark.parametrize("keep", [16, 300])
+def test_forgetting_never_makes_a_time_between_rollbacks_look_fresher(keep: int) -> None:
     past = remember((), Observation(version="first"), 1.0, now=0.0)
     for k in range(1, 400):
         good = k % 2 == 0
         seen = Observation(version="new" if good else "old")
-        past = remember(past, seen, 900.0 if good else 100.0, now=float(k), keep=16)
+        past = remember(past, seen, 900.0 if good else 100.0, now=float(k), keep=keep)
     serves_now = Observation(version="old", watermark=100.0)
     for k in range(1, 400):
         built = Observation(updated_at=k + 0.5)
