@@ -169,7 +169,7 @@ def test_paths_are_relative_to_the_file_that_they_stand_in(
     ("url", "means"),
     [
         ("sqlite:////var/lib/x.db", "sqlite:////var/lib/x.db"),
-        ("sqlite+aiosqlite:///x.db?timeout=5", "sqlite+aiosqlite:///{}/x.db?timeout=5"),
+        ("sqlite+pysqlite:///x.db?timeout=5", "sqlite+pysqlite:///{}/x.db?timeout=5"),
         ("sqlite:///:memory:", "sqlite:///:memory:"),
         ("postgresql+asyncpg://u@db/x", "postgresql+asyncpg://u@db/x"),
     ],

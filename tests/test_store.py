@@ -618,7 +618,7 @@ def test_the_store_costs_nothing_until_it_is_opened() -> None:
     ("text", "shown"),
     [
         ("sqlite:////var/lib/seamwatch.db", "/var/lib/seamwatch.db"),
-        ("sqlite+aiosqlite:////var/lib/seamwatch.db", "/var/lib/seamwatch.db"),
+        ("sqlite+pysqlite:////var/lib/seamwatch.db", "/var/lib/seamwatch.db"),
         ("sqlite://", "SQLite in memory"),
         ("postgresql://u:s3cret@db:5433/sw", "PostgreSQL database sw at db:5433"),
         ("postgres://u:s3cret@db/sw?sslmode=require", "PostgreSQL database sw at db"),
@@ -630,7 +630,7 @@ def test_an_address_is_shown_without_its_password(text: str, shown: str) -> None
 
     address = parse_address(text)
     assert address.shown == shown
-    assert address.url.drivername in ("sqlite+aiosqlite", "postgresql+asyncpg")
+    assert address.url.drivername in ("sqlite+pysqlite", "postgresql+asyncpg")
     assert "sslmode" not in address.url.query
     assert address.url.query.get("ssl") == ("require" if "sslmode" in text else None)
 

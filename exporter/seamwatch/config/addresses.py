@@ -11,8 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 from seamwatch.config.fields import Secret, shown
 
 _LISTEN = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]*):(\d{1,5})")
-_SQLITE = re.compile(r"(sqlite(?:\+aiosqlite)?):///(.*)", re.DOTALL)
-STORE_SCHEMES = ("sqlite", "sqlite+aiosqlite", "postgresql", "postgresql+asyncpg")
+_SQLITE = re.compile(r"(sqlite(?:\+pysqlite)?):///(.*)", re.DOTALL)
+STORE_SCHEMES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+asyncpg")
 _MEMORY = (":memory:", "")
 
 

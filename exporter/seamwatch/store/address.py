@@ -11,7 +11,7 @@ from seamwatch.errors import Reason, StoreError
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+asyncpg"}
 _ALSO = {"postgres": "postgresql"}
 _WRITE = "write sqlite:////absolute/path.db or postgresql://user@host/database"
 

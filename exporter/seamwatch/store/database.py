@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from seamwatch.errors import Reason, StoreError
 from seamwatch.freshness import Publication
@@ -18,7 +15,12 @@ from seamwatch.store.reasons import store_error
 from seamwatch.store.rows import Asked, Pass, Row
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+    from sqlalchemy import Connection
+    from sqlalchemy.sql import Executable
+
+    from seamwatch.store.engine import Engine
+
+T = TypeVar("T")
 
 LOAD_TIMEOUT = 60.0
 """Seconds that reading everything back at the start may take."""
@@ -33,11 +35,10 @@ class Store:
     Each call is one transaction: all of it is there, also after a crash, or nothing.
     """
 
-    def __init__(self, engine: AsyncEngine, address: Address, *, timeout: float) -> None:
+    def __init__(self, engine: Engine, address: Address, *, timeout: float) -> None:
         self._engine = engine
         self._path = address.path
         self._timeout = timeout
-        self._disk = ThreadPoolExecutor(1, thread_name_prefix="store")  # a disk may hang
         self._identity: tuple[int, int] | None = None
         self.shown = address.shown  # where it is, for logs: without password
         self.is_new = False  # the tables were made by this opening
@@ -52,9 +53,9 @@ class Store:
         """
         address = parse_address(url)
         try:
-            from seamwatch.store.engine import create_engine
+            from seamwatch.store.engine import connect
 
-            store = cls(create_engine(address, timeout=timeout), address, timeout=timeout)
+            store = cls(connect(address, timeout=timeout), address, timeout=timeout)
         except Exception as error:  # drivers are imported here, each with errors of its own
             raise store_error(error, address.shown) from error
         try:
@@ -66,8 +67,7 @@ class Store:
 
     async def close(self) -> None:
         """Let go of the database; safe to call twice."""
-        self._disk.shutdown(wait=False)
-        await self._engine.dispose()
+        await self._engine.close()
 
     async def save(self, rows: Iterable[Row]) -> None:
         """Write *rows* in one transaction; writing a row again changes nothing.
@@ -77,10 +77,14 @@ class Store:
         """
         from seamwatch.store.statements import grouped
 
-        async with self._transaction(self._timeout) as connection:
-            await self._check_identity()
-            for statement, values in grouped(rows, self._engine.dialect.name):
-                await connection.execute(statement, values)
+        batches = grouped(rows, self._engine.dialect)
+
+        def write(connection: Connection) -> None:
+            self._check_identity()
+            for statement, values in batches:
+                connection.execute(statement, values)
+
+        await self._transact(write, self._timeout)
 
     async def load_histories(
         self, pipelines: Collection[str] | None = None
@@ -88,12 +92,13 @@ class Store:
         """Return pipeline -> stage -> publications, oldest first; of all, or of *pipelines*."""
         from seamwatch.store.statements import select_publications
 
-        histories = Histories()
-        async with self._transaction(LOAD_TIMEOUT) as connection:
-            result = await connection.stream(select_publications(pipelines))
-            async for rows in result.partitions(_CHUNK):
+        def read(connection: Connection) -> dict[str, dict[str, tuple[Publication, ...]]]:
+            histories = Histories()
+            for rows in _chunks(connection, select_publications(pipelines)):
                 histories.add(rows, pipelines)
-        return histories.by_pipeline()
+            return histories.by_pipeline()
+
+        return await self._transact(read, LOAD_TIMEOUT)
 
     async def load_history(self, pipeline: str) -> Mapping[str, tuple[Publication, ...]]:
         """Return stage -> publications of one pipeline, oldest first."""
@@ -103,21 +108,22 @@ class Store:
         """Return the newest *limit* probes of one golden set, oldest first."""
         from seamwatch.store.statements import asked, select_window
 
-        async with self._transaction(self._timeout) as connection:
-            rows = (await connection.execute(select_window(pipeline, digest, limit))).all()
+        statement = select_window(pipeline, digest, limit)
+        rows = await self._transact(lambda one: one.execute(statement).all(), self._timeout)
         return [asked(row) for row in reversed(rows)]
 
     async def load_asked_at(self, since: float) -> dict[str, tuple[float, ...]]:
         """Return pipeline -> wall clock of each probe from *since* on, oldest first."""
         from seamwatch.store.statements import select_asked_at
 
-        times: dict[str, list[float]] = {}
-        async with self._transaction(LOAD_TIMEOUT) as connection:
-            result = await connection.stream(select_asked_at(since))
-            async for rows in result.partitions(_CHUNK):
+        def read(connection: Connection) -> dict[str, tuple[float, ...]]:
+            times: dict[str, list[float]] = {}
+            for rows in _chunks(connection, select_asked_at(since)):
                 for pipeline, at in rows:
                     times.setdefault(pipeline, []).append(at)
-        return {pipeline: tuple(sorted(found)) for pipeline, found in times.items()}
+            return {pipeline: tuple(sorted(found)) for pipeline, found in times.items()}
+
+        return await self._transact(read, LOAD_TIMEOUT)
 
     async def load_passes(self) -> dict[tuple[str, str], Pass]:
         """Return (pipeline, digest) -> how far its pass had come."""
@@ -125,8 +131,7 @@ class Store:
 
         from seamwatch.store.tables import passes
 
-        async with self._transaction(LOAD_TIMEOUT) as connection:
-            rows = (await connection.execute(select(passes))).all()
+        rows = await self._transact(lambda one: one.execute(select(passes)).all(), LOAD_TIMEOUT)
         return {(row.pipeline, row.digest): Pass(*row) for row in rows}
 
     async def prune(self, *, before: float, configured: Collection[str]) -> int:
@@ -139,26 +144,29 @@ class Store:
 
         removed = 0
         while True:
-            async with self._transaction(self._timeout) as connection:
-                done = await connection.execute(delete_probes(before, _CHUNK))
-            removed += done.rowcount
-            if done.rowcount < _CHUNK:
+            done = await self._delete([delete_probes(before, _CHUNK)])
+            removed += done
+            if done < _CHUNK:
                 break
-        async with self._transaction(LOAD_TIMEOUT) as connection:
-            last_seen = (await connection.execute(select_pipelines())).all()
+        last_seen = await self._transact(
+            lambda one: one.execute(select_pipelines()).all(), LOAD_TIMEOUT
+        )
         for name, since in last_seen:
             if name not in configured and since < before:
-                async with self._transaction(self._timeout) as connection:
-                    for statement in delete_abandoned(name):
-                        removed += (await connection.execute(statement)).rowcount
+                removed += await self._delete(delete_abandoned(name))
         return removed
 
-    @contextlib.asynccontextmanager
-    async def _transaction(self, timeout: float) -> AsyncIterator[AsyncConnection]:
-        """Give a connection in a transaction, all of it within *timeout* seconds."""
+    async def _delete(self, statements: Iterable[Executable]) -> int:
+        """Run *statements* in one transaction; return the number of rows deleted."""
+
+        def delete(connection: Connection) -> int:
+            return sum(connection.execute(statement).rowcount for statement in statements)
+
+        return await self._transact(delete, self._timeout)
+
+    async def _transact(self, work: Callable[[Connection], T], timeout: float) -> T:
         try:
-            async with asyncio.timeout(timeout), self._engine.begin() as connection:
-                yield connection
+            return await self._engine.transact(work, timeout=timeout)
         except StoreError:
             raise
         except Exception as error:  # each driver raises a family of its own
@@ -166,19 +174,9 @@ class Store:
 
     async def _prepare(self) -> None:
         """Make the tables, and refuse those of a later version."""
-        from seamwatch.store.statements import create_tables
         from seamwatch.store.tables import VERSION
 
-        if self._path is not None and not await self._on_disk(self._path.parent.is_dir):
-            where = self._path.parent
-            raise StoreError(
-                f"store {self.shown}: there is no directory {where}; create it, or correct `store`",
-                reason=Reason.UNREACHABLE,
-            )
-        async with self._transaction(self._timeout) as connection:
-            if self._engine.dialect.name == "postgresql":
-                await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})")
-            found = await create_tables(connection)
+        found = await self._transact(self._tables, self._timeout)
         self.is_new = found is None
         if found is not None and found > VERSION:
             raise StoreError(
@@ -186,13 +184,21 @@ class Store:
                 f"{VERSION}); run that one, or set `store` to another place",
                 reason=Reason.BAD_CONTRACT,
             )
-        if self._path is not None:
-            self._identity = await self._on_disk(lambda: _identity(self._path))
 
-    async def _check_identity(self) -> None:
+    def _tables(self, connection: Connection) -> int | None:
+        """Make the tables that are not there; return the schema version found, None if new."""
+        from seamwatch.store.statements import create_tables
+
+        if self._engine.dialect == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})")
+        found = create_tables(connection)
+        self._identity = _identity(self._path)
+        return found
+
+    def _check_identity(self) -> None:
         if self._identity is None:
             return
-        now = await self._on_disk(lambda: _identity(self._path))
+        now = _identity(self._path)
         if now != self._identity:
             found = "removed" if now is None else "replaced by another file"
             raise StoreError(
@@ -200,8 +206,11 @@ class Store:
                 reason=Reason.UNREACHABLE,
             )
 
-    async def _on_disk(self, ask: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._disk, ask)
+
+def _chunks(connection: Connection, statement: Executable) -> Iterator[Iterable[Any]]:
+    """Yield the rows of *statement*, as they come from the server."""
+    streaming = connection.execution_options(stream_results=True)
+    return streaming.execute(statement).partitions(_CHUNK)
 
 
 def _identity(path: Path | None) -> tuple[int, int] | None:

@@ -1,13 +1,20 @@
-"""The SQLAlchemy engine for a store. Imports SQLAlchemy: import this where it is used."""
+"""How a store's database is reached. Imports SQLAlchemy: import this where it is used."""
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.ext.asyncio import create_async_engine
 
+from seamwatch.errors import Reason, StoreError
 from seamwatch.store.address import Address
+
+T = TypeVar("T")
 
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",  # readers do not wait for the writer
@@ -15,22 +22,106 @@ _PRAGMAS = (
     "PRAGMA journal_size_limit=67108864",
 )
 _LOCK_WAIT = 0.5  # seconds
+_CLOSE_WAIT = 2.0  # seconds
 
 
-def create_engine(address: Address, *, timeout: float) -> AsyncEngine:
-    """Return an engine that has not connected yet; *timeout* in seconds bounds each attempt."""
-    options: dict[str, Any] = {"hide_parameters": True}
-    if address.path is not None or not address.url.drivername.startswith("sqlite"):
-        options |= {"pool_size": 2, "max_overflow": 0, "pool_timeout": timeout}
-    if address.url.drivername.startswith("sqlite"):
+class Engine(Protocol):
+    """Does work on a connection in a transaction of its own, off the event loop."""
+
+    dialect: str
+
+    async def transact(self, work: Callable[[Connection], T], *, timeout: float) -> T:
+        """Return what *work* returns, once it is committed; TimeoutError after *timeout* seconds.
+
+        Work that was too slow may still be committed later.
+        """
+
+    async def close(self) -> None:
+        """Let go of all connections; safe to call twice."""
+
+
+class SqliteEngine:
+    """SQLite by its synchronous driver in one thread of our own.
+
+    The asynchronous driver has a thread for each connection too, and a close that meets another
+    close under way waits for ever: a process that could not end.
+    """
+
+    dialect = "sqlite"
+
+    def __init__(self, address: Address, *, timeout: float) -> None:
         # A wait for a lock cannot be called off: it is short, and the journal tries again.
         wait = {"timeout": min(_LOCK_WAIT, timeout / 2)}
-        engine = create_async_engine(address.url, connect_args=wait, **options)
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        return engine
-    server = {"application_name": "seamwatch"}
-    connect = {"timeout": timeout, "command_timeout": timeout, "server_settings": server}
-    return create_async_engine(address.url, connect_args=connect, pool_pre_ping=True, **options)
+        self._engine = create_engine(address.url, connect_args=wait, hide_parameters=True)
+        event.listen(self._engine, "connect", _prepare_sqlite)
+        event.listen(self._engine, "do_connect", partial(_check_directory, address))
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._is_closed = False
+
+    async def transact(self, work: Callable[[Connection], T], *, timeout: float) -> T:
+        """See Engine."""
+
+        def run() -> T:
+            with self._engine.begin() as connection:
+                return work(connection)
+
+        async with asyncio.timeout(timeout):
+            return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+
+    async def close(self) -> None:
+        """See Engine; a disk that hangs is not waited for long."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        closing = asyncio.get_running_loop().run_in_executor(self._thread, self._engine.dispose)
+        self._thread.shutdown(wait=False)
+        await asyncio.wait([closing], timeout=_CLOSE_WAIT)
+
+
+class PostgresEngine:
+    """PostgreSQL by its asynchronous driver."""
+
+    dialect = "postgresql"
+
+    def __init__(self, address: Address, *, timeout: float) -> None:
+        server = {"application_name": "seamwatch"}
+        self._engine = create_async_engine(
+            address.url,
+            connect_args={
+                "timeout": timeout,
+                "command_timeout": timeout,
+                "server_settings": server,
+            },
+            hide_parameters=True,
+            pool_pre_ping=True,
+            pool_size=2,
+            max_overflow=0,
+            pool_timeout=timeout,
+        )
+
+    async def transact(self, work: Callable[[Connection], T], *, timeout: float) -> T:
+        """See Engine."""
+        async with asyncio.timeout(timeout), self._engine.begin() as connection:
+            return await connection.run_sync(work)
+
+    async def close(self) -> None:
+        """See Engine."""
+        await self._engine.dispose()
+
+
+def connect(address: Address, *, timeout: float) -> Engine:
+    """Return an engine that has not connected yet; *timeout* in seconds bounds each attempt."""
+    kind = SqliteEngine if address.url.drivername.startswith("sqlite") else PostgresEngine
+    return kind(address, timeout=timeout)
+
+
+def _check_directory(address: Address, *_: object) -> None:
+    if address.path is not None and not address.path.parent.is_dir():
+        where = address.path.parent
+        raise StoreError(
+            f"store {address.shown}: there is no directory {where}; create it, or correct `store`",
+            reason=Reason.UNREACHABLE,
+        )
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Collection, Iterable
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Delete, Row, Select, bindparam, delete, func, select, union_all
+from sqlalchemy import Connection, Delete, Row, Select, bindparam, delete, func, select, union_all
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql import Executable
 
@@ -20,13 +19,13 @@ _FEW = 100  # pipelines up to which the database picks them; above, all are read
 _Batch = list[tuple[Executable, list[dict[str, Any]]]]
 
 
-async def create_tables(connection: AsyncConnection) -> int | None:
+def create_tables(connection: Connection) -> int | None:
     """Make the tables that are not there; return the schema version found, None if it is new."""
     for table in metadata.sorted_tables:
-        await connection.execute(CreateTable(table, if_not_exists=True))
-    found = (await connection.execute(select(func.max(schema.c.version)))).scalar_one()
+        connection.execute(CreateTable(table, if_not_exists=True))
+    found = connection.execute(select(func.max(schema.c.version))).scalar_one()
     if found is None:
-        await connection.execute(schema.insert(), [{"version": VERSION}])
+        connection.execute(schema.insert(), [{"version": VERSION}])
         return None
     return int(found)
 

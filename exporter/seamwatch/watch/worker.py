@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -19,10 +21,20 @@ T = TypeVar("T")
 TASKS_A_PROCESS = 500  # then a new one starts, so that memory of large jobs is given back
 
 
-def _ignore_signals() -> None:
-    # Ctrl-C and a hang-up go to the whole process group; the exporter alone answers them.
+def _settle() -> None:
+    """Make the new process one that the exporter alone ends, and that never outlives it."""
+    # Ctrl-C and a hang-up go to the whole process group; the exporter answers them.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # The queue of a pool has no end of file: without this a killed exporter leaves its worker.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 class Worker:
@@ -44,7 +56,7 @@ class Worker:
             self._pool = ProcessPoolExecutor(
                 max_workers=1,
                 mp_context=multiprocessing.get_context("spawn"),
-                initializer=_ignore_signals,
+                initializer=_settle,
                 max_tasks_per_child=TASKS_A_PROCESS,
             )
         pool = self._pool
