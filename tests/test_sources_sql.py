@@ -461,7 +461,9 @@ async def test_a_connection_that_dies_half_way_is_replaced(server: str) -> None:
         with pytest.raises(ReadError) as caught:
             await reading
         assert caught.value.reason == "unreachable"
-        assert str(caught.value).endswith("terminating connection due to administrator command")
+        # which of the two depends on how far the query had come
+        told = ("terminating connection due to administrator command", "the connection was closed")
+        assert str(caught.value).endswith(told)
         assert (await after.read(now=NOW)).version == "v"
         await reach.close()
 

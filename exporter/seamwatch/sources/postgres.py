@@ -126,7 +126,7 @@ class Postgres:
                     Reason.TIMEOUT, f"{where}: no answer within {self.timeout:g} s"
                 ) from error
             raise _server_error(error, where) from error
-        except (asyncpg.InterfaceError, OSError) as error:
+        except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
             raise _client_error(error, where) from None  # their texts may hold the password
         except (ValueError, OverflowError) as error:  # a date after the year 9999, say
             raise ReadError(
