@@ -108,6 +108,7 @@ def _golden(now: float, rng: random.Random, slices: int) -> GoldenState:
         slices={f"topic-{index}": estimate() for index in range(slices)},
         availability=estimate(),
         measures={name: rng.random() for name in ("balanced_accuracy", "f1_macro", "log_loss")},
+        measured=400,
         window=400,
         window_size=400,
         last_answer=now,

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seamwatch.errors import Reason
 from seamwatch.golden import GoldenSet
 from seamwatch.models import AdaptiveLimit, Budget
-from seamwatch.pipeline import Answer, GoldenItem, Judged, Task, Verdict
+from seamwatch.pipeline import Answer, Failure, GoldenItem, Judged, Task, Verdict
 from seamwatch.scoring import Rules
 from seamwatch.snapshot import PROBE_BUCKETS
 from seamwatch.watch.probing import LONGEST_KEPT, Passes, Probing
@@ -47,20 +48,26 @@ class Model:
 
 
 def probing(
-    model: Model, count: int = 10, *, budget: Budget | None = None, most: int = 4
+    model: Model,
+    count: int = 10,
+    *,
+    budget: Budget | None = None,
+    limit: AdaptiveLimit | None = None,
+    most: int = 4,
+    **times: float,
 ) -> Probing:
-    items = golden(count)
+    items = golden(count, **times)
     return Probing(
         golden=items,
         rules=Rules(Task.MULTICLASS),
         client=model,
         passes=Passes(items, rng=random.Random(1)),
-        limit=AdaptiveLimit(most),
+        limit=limit or AdaptiveLimit(most),
         budget=budget or Budget(),
         window=count,
         timeout=5,
         clock=lambda: NOW,
-        answered=lambda judged, seed, position: None,
+        answered=lambda probing, judged, seed, position: None,
     )
 
 
@@ -106,6 +113,80 @@ async def test_a_slow_model_is_not_asked_more_than_its_concurrency_allows() -> N
     await settle()
     assert asks.answers == 3
     asks.close()
+
+
+async def test_pipelines_that_share_a_model_share_its_concurrency() -> None:
+    model, limit = Model(Answer(value="yes")), AdaptiveLimit(3)
+    model.gate.clear()
+    one, other = probing(model, limit=limit), probing(model, limit=limit)
+    for _ in range(5):
+        await one.probe()
+        await other.probe()
+    await settle()
+    assert model.asked == 3
+    one.close()  # also those that had no time to begin give their turns back
+    other.close()
+    await settle()
+    assert limit.in_use == 0
+
+
+async def test_questions_cancelled_before_they_began_keep_no_turn() -> None:
+    limit = AdaptiveLimit(1)
+    asks = probing(Model(Answer(value="yes")), limit=limit)
+    await asks.probe()
+    asks.close()
+    await settle()
+    assert (asks.answers, limit.in_use) == (0, 0)
+
+
+async def test_a_model_that_says_it_is_overloaded_is_asked_less() -> None:
+    refusal = Failure(Reason.OVERLOADED, "429", retry_after=60)
+    model = Model(Answer(failure=refusal))
+    asks = probing(model)
+    for _ in range(5):
+        await asks.probe()
+        await settle()
+    assert model.asked == 1
+
+
+async def test_a_set_without_an_item_that_holds_costs_no_budget() -> None:
+    asks = probing(Model(Answer(value="yes")), budget=Budget(per_hour=2), valid_until=NOW)
+    for _ in range(5):
+        await asks.probe()
+    state = asks.probe_state(now=NOW)
+    assert (state.over_budget, dict(state.budget_remaining)) == (0, {"hour": 2})
+
+
+async def test_errors_are_counted_as_asked_and_not_as_answers_of_the_accuracy() -> None:
+    model = Model(Answer(value="yes"))
+    asks = probing(model)
+    await asks.probe()
+    await settle()
+    model.answer = Answer(failure=Failure(Reason.UNREACHABLE, "nobody listens"))
+    for _ in range(3):
+        await asks.probe()
+        await settle()
+    state = asks.golden_state(now=NOW)
+    assert state.accuracy is not None
+    assert state.availability is not None
+    assert (state.window, state.accuracy.n, state.availability.n) == (1, 1, 4)
+
+
+async def test_a_bug_in_asking_is_logged_and_the_next_item_is_asked(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Broken(Model):
+        async def ask(self, item: GoldenItem, *, timeout: float) -> Answer:
+            self.asked += 1
+            raise RuntimeError("a bug")
+
+    model = Broken(Answer())
+    asks = probing(model, most=1)
+    for _ in range(2):
+        await asks.probe()
+        await settle()
+    assert model.asked == 2
+    assert "RuntimeError: a bug" in caplog.text
 
 
 async def test_a_probe_over_budget_is_not_sent_and_is_counted() -> None:

@@ -246,7 +246,7 @@ PIPELINES: tuple[Family, ...] = (
     _gauge(
         "golden_window_answers",
         _P,
-        "Answers in the window that accuracy and measures are taken over",
+        "Answers in the window that the accuracy is taken over; errors and timeouts are none",
         _EACH_GOLDEN,
     ),
     _gauge(
@@ -283,6 +283,12 @@ PIPELINES: tuple[Family, ...] = (
         "golden_availability_items",
         _P,
         "Items asked that the availability is taken over",
+        _EACH_GOLDEN,
+    ),
+    _gauge(
+        "golden_measure_answers",
+        _P,
+        "Answers that the measures are taken over: those of the window that came since the start",
         _EACH_GOLDEN,
     ),
     _gauge(

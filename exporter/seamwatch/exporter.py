@@ -23,6 +23,7 @@ from seamwatch.sources import Reach
 from seamwatch.store import Asked, Journal, Pass, Store
 from seamwatch.watch import PipelineWatch, Watch
 from seamwatch.watch.plan import Plan, Remembered, Tools, plan, watched
+from seamwatch.watch.probing import Probing
 from seamwatch.watch.stages import Change
 from seamwatch.watch.worker import Worker
 from seamwatch.web import Server
@@ -169,10 +170,11 @@ class Exporter:
         gc.freeze()
         self._names = frozenset(pipelines)
 
-    def _answered(self, pipeline: str, judged: Judged, seed: int, position: int) -> None:
-        probing = self._watch.pipelines[pipeline].probing
+    def _answered(
+        self, pipeline: str, probing: Probing, judged: Judged, seed: int, position: int
+    ) -> None:
         self._watch.changed(pipeline)()
-        if self._journal is None or probing is None:
+        if self._journal is None:
             return
         digest = probing.golden.digest
         asked = Asked(

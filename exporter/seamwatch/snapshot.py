@@ -36,9 +36,10 @@ class GoldenState:
     slices: Mapping[str, Estimate] = field(default_factory=dict)
     availability: Estimate | None = None
     measures: Mapping[str, float] = field(default_factory=dict)  # name -> value, over the window
-    window: int = 0  # answers in the window now
+    window: int = 0  # answers in the window now; errors and timeouts are none
     window_size: int = 0  # answers that a full window has
     last_answer: float | None = None  # wall clock of the last answer (not error, not timeout)
+    measured: int = 0  # answers that the measures are over
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ def golden_samples(snapshot: Snapshot) -> Iterator[Sample]:
     seamwatch_golden_accuracy_ratio{bound="estimate",pipeline="support"} 0.93
     seamwatch_golden_accuracy_target_ratio{pipeline="support"} 0.92
     (golden_availability_ratio, its target and golden_availability_items alike)
+    seamwatch_golden_measure_answers{pipeline="support"} 400.0
     seamwatch_golden_measure{measure="f1_macro",pipeline="support"} 0.91
     """
     name = snapshot.pipeline.name
@@ -53,6 +54,8 @@ def _window(one: tuple[str], golden: GoldenState) -> Iterator[Sample]:
     if golden.availability is not None:
         yield from _bounds("seamwatch_golden_availability_ratio", one, golden.availability)
         yield "seamwatch_golden_availability_items", one, golden.availability.n
+    if golden.measures:
+        yield "seamwatch_golden_measure_answers", one, golden.measured
     for measure, value in golden.measures.items():
         if not isnan(value):  # undecidable, for example a recall without a positive item
             yield "seamwatch_golden_measure", (*one, measure), value

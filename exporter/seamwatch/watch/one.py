@@ -117,15 +117,20 @@ class PipelineWatch:
     async def _measure(self) -> bool:
         probing = self.probing
         assert probing is not None
-        if probing.answers == self._measured:
+        answers = probing.answers
+        if answers == self._measured:
             return True
-        self._measured = probing.answers
+        batch = probing.columns()
+        found: Mapping[str, float] = {}
         try:
-            probing.measures = await self._worker.run(measures, probing.columns())
+            found = await self._worker.run(measures, batch)
+            self._measured = answers
         except SeamwatchError as error:
             log.warning("cannot measure the answers: %s", error, extra=self._where())
             return False
-        self._changed()
+        finally:  # measures of answers that have left the window would not be absent but wrong
+            probing.measured(found, len(batch) if found else 0)
+            self._changed()
         return True
 
     def judge(self) -> tuple[Snapshot, list[Change]]:
@@ -147,9 +152,16 @@ class PipelineWatch:
         if self.probing is not None and before.probing is not None:
             self.probing.take_over(before.probing, now=self._clock())
 
-    async def close(self) -> None:
-        """Cancel open questions and let go of the readers."""
+    def stop(self) -> None:
+        """Cancel open questions at once: no answer comes any more."""
         if self.probing is not None:
             self.probing.close()
-        for reader in self.readers.values():
-            await reader.close()
+
+    async def close(self) -> None:
+        """Cancel open questions and let go of the readers."""
+        self.stop()
+        for name, reader in self.readers.items():
+            try:
+                await reader.close()
+            except Exception:  # what one reader cannot give back must not keep the others
+                log.exception("cannot let go of a stage", extra=self._where(name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import random
 from bisect import bisect_left
@@ -18,12 +19,14 @@ from seamwatch.pipeline import GoldenItem, Judged, Verdict
 from seamwatch.scoring import Columns, Rules, Window, columns, judge
 from seamwatch.snapshot import PROBE_BUCKETS, GoldenState, ProbeState
 
+log = logging.getLogger(__name__)
+
 SEEDS = 1 << 31
 
 LONGEST_KEPT = 1000  # characters or items of an answer that stays in memory
 
-Answered = Callable[[Judged, int, int], None]
-"""Called with each new answer, and with seed and position of the pass that asked for it."""
+Answered = Callable[["Probing", Judged, int, int], None]
+"""Called with who asked, each new answer, and seed and position of the pass that asked for it."""
 
 
 class Passes:
@@ -102,7 +105,8 @@ class Probing:
         self._counts: Mapping[str, int] = MappingProxyType({})
         self._counted_at = math.inf
         self._counted_until = -math.inf
-        self.measures: Mapping[str, float] = MappingProxyType({})
+        self._measures: Mapping[str, float] = MappingProxyType({})
+        self._measured = 0  # answers that the measures are over
         self.declared: str | None = None  # the version that the model stage says it serves
 
     def _elapsed(self) -> float:
@@ -113,27 +117,38 @@ class Probing:
     async def probe(self) -> bool:
         """Ask one item if concurrency and budget allow; does not wait for its answer."""
         now = self._clock()
-        loop = asyncio.get_running_loop()
-        if len(self._asking) >= self._limit.current(loop.time()):
+        if not self._items(now)["asked"]:
+            return True  # nothing to ask costs no budget
+        began = self._limit.try_acquire()
+        if began is None:
             return True
         if not self.budget.take(self._elapsed()):
             self._over_budget += 1
+            self._limit.release()
             return True
         item = self.passes.next(now=now)
-        if item is not None:
-            task = loop.create_task(self._ask(item, self.passes.seed, self.passes.position - 1))
-            self._asking.add(task)
-            task.add_done_callback(self._asking.discard)
+        if item is None:
+            self._limit.release()
+            return True
+        asking = self._ask(item, self.passes.seed, self.passes.position - 1, began)
+        task = asyncio.get_running_loop().create_task(asking)
+        self._asking.add(task)
+        task.add_done_callback(self._ended)
         return True
 
-    async def _ask(self, item: GoldenItem, seed: int, position: int) -> None:
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+    async def _ask(self, item: GoldenItem, seed: int, position: int, began: float) -> None:
         answer = await self._client.ask(item, timeout=self._timeout)
-        self._limit.record(answer.failure, loop.time(), started=started)
+        self._limit.record(answer.failure, self._limit.clock(), started=began)
         judged = judge(item, answer, self.rules, at=self._clock())
         self._add(judged)
-        self._answered(judged, seed, position)
+        self._answered(self, judged, seed, position)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Give the turn back: here, because a task cancelled before it starts runs no code."""
+        self._asking.discard(task)
+        self._limit.release()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("asking the model failed unexpectedly", exc_info=error)
 
     def _add(self, judged: Judged) -> None:
         duration = judged.answer.duration
@@ -166,18 +181,24 @@ class Probing:
         """Return the window's answers as columns, for the batch measures."""
         return columns(self._recent, self.rules)
 
+    def measured(self, values: Mapping[str, float], answers: int) -> None:
+        """Take the batch measures over so many *answers*; none when they could not be taken."""
+        self._measures, self._measured = MappingProxyType(dict(values)), answers
+
     def golden_state(self, *, now: float) -> GoldenState:
         """Return what is known of the golden set now."""
+        accuracy = self._window.accuracy()
         return GoldenState(
             digest=self.golden.digest,
             task=self.golden.task,
             items=self._items(now),
             verdicts=MappingProxyType(dict(self._verdicts)),
-            accuracy=self._window.accuracy(),
+            accuracy=accuracy,
             slices=MappingProxyType(dict(self._window.slices())),
             availability=self._window.availability(),
-            measures=self.measures,
-            window=len(self._window),
+            measures=self._measures,
+            measured=self._measured,
+            window=accuracy.n if accuracy else 0,
             window_size=self._window.size,
             last_answer=self._last_answer,
         )
@@ -213,7 +234,7 @@ class Probing:
         if before.golden.digest != self.golden.digest or before.rules != self.rules:
             return
         self.passes = before.passes
-        self.measures = before.measures
+        self.measured(before._measures, before._measured)
         self._verdicts = before._verdicts
         self._durations, self._duration_sum = before._durations, before._duration_sum
         self._last_answer = before._last_answer
