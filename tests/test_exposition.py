@@ -169,7 +169,7 @@ def test_any_samples_give_the_bytes_of_prometheus_client_and_are_read_back(
         named = dict(zip(labels[name], values, strict=True))
         suffix = "_count" if isinstance(value, Distribution) else ""
         expected = sum(value.counts) if isinstance(value, Distribution) else value
-        assert read[name + suffix, tuple(sorted(named.items()))] == expected
+        assert read[name + suffix, tuple(sorted(named.items()))] == float(expected)  # as readers do
 
 
 @given(st.lists(st.text(max_size=400), unique=True, max_size=6))
