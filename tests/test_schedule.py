@@ -152,6 +152,22 @@ async def test_a_cancelled_job_ends_at_once_and_never_starts_again() -> None:
     assert not started.is_set()
 
 
+async def test_a_job_that_a_library_cancels_is_a_failure_and_is_tried_again() -> None:
+    schedule, calls, done = Schedule(), [], asyncio.Event()
+
+    async def cancelled_from_below() -> bool:
+        calls.append(1)
+        if len(calls) > 1:
+            done.set()
+        raise asyncio.CancelledError
+
+    job = Job(cancelled_from_below, every=0.001)
+    schedule.add([job])
+    async with running(schedule):
+        await asyncio.wait_for(done.wait(), 10)
+        assert job.failures >= 1
+
+
 async def test_ending_the_schedule_ends_what_runs() -> None:
     schedule, started, ended = Schedule(), asyncio.Event(), asyncio.Event()
 

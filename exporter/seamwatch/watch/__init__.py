@@ -41,6 +41,7 @@ class Watch:
         self.pipelines: dict[str, PipelineWatch] = {}
         self._dirty: dict[str, None] = {}  # ordered set: first changed, first judged
         self._wake = asyncio.Event()
+        self._applied = False  # whether it has been said what to watch
         self._pending: set[str] = set()  # pipelines that have not been published yet
 
     def changed(self, pipeline: str) -> Callable[[], None]:
@@ -55,7 +56,7 @@ class Watch:
     @property
     def is_ready(self) -> bool:
         """Say whether every pipeline has been judged at least once."""
-        return not self._pending
+        return self._applied and not self._pending
 
     async def apply(self, wanted: Mapping[str, PipelineWatch]) -> None:
         """Watch exactly *wanted*; one that is there already, by identity, goes on untouched."""
@@ -67,15 +68,19 @@ class Watch:
         new = [w for name, w in wanted.items() if self.pipelines.get(name) is not w]
         self._schedule.cancel(job for _, watched in gone for job in watched.jobs)
         self.pipelines = dict(wanted)
+        self._applied = True
         self._pending = {n for n in self._pending if n in wanted} | {w.pipeline.name for w in new}
         for name, watched in gone:
+            watched.stop()
             if name not in wanted:
                 self._dirty.pop(name, None)
                 self._keeper.withdraw(name)
-            await watched.close()
         self._schedule.add(job for watched in new for job in watched.jobs)
         for watched in new:
             self.changed(watched.pipeline.name)()
+        # Last, as it waits: meanwhile no old answer may come, and no new pipeline stand still.
+        for _, watched in gone:
+            await watched.close()
 
     async def run(self) -> None:
         """Read, ask and judge until cancelled."""

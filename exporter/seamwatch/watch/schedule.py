@@ -126,7 +126,9 @@ class Schedule:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._leave(task)
         job = self._running.pop(task)
-        if not job.cancelled and not task.cancelled():
+        if task.cancelled():
+            job.failures += 1  # not by us, if it goes on: some library cancelled what it awaited
+        if not job.cancelled:
             delay = interval(job.every, job.failures, self.rng.random())
             self._push(task.get_loop().time() + delay, job)
         self._wake.set()
