@@ -40,7 +40,7 @@ from hostile import (
 from seamwatch.config.reach import HttpTarget
 from seamwatch.errors import ReadError, Reason, SeamwatchError
 from seamwatch.fetch import Endpoint, Fetcher, Rejected
-from seamwatch.inflate import STEP, Inflater
+from seamwatch.fetch.inflate import STEP, Inflater
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 

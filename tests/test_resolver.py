@@ -14,7 +14,7 @@ from hostile import Hostile, says
 from seamwatch.config.reach import HttpTarget
 from seamwatch.errors import ReadError, Reason
 from seamwatch.fetch import Endpoint, Fetcher
-from seamwatch.resolver import Resolver
+from seamwatch.fetch.resolver import Resolver
 
 
 class NameServer:

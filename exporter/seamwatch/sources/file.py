@@ -15,8 +15,8 @@ from pydantic import SecretStr
 
 from seamwatch.config.reach import HttpTarget
 from seamwatch.config.sources import DATE_PARTS, FileSource
-from seamwatch.endpoint import Endpoint
 from seamwatch.errors import ReadError, Reason
+from seamwatch.fetch.endpoint import Endpoint
 from seamwatch.pipeline import Observation
 from seamwatch.sources import local
 from seamwatch.sources.body import decode

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from seamwatch.config.sources import HttpSource
-from seamwatch.endpoint import Endpoint
+from seamwatch.fetch.endpoint import Endpoint
 from seamwatch.pipeline import Observation
 from seamwatch.sources.body import decode
 from seamwatch.sources.contract import contract

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from seamwatch.config.sources import PrometheusSource, PromQuery
-from seamwatch.endpoint import Endpoint
 from seamwatch.errors import ReadError, Reason
-from seamwatch.faults import Rejected, error_text
+from seamwatch.fetch.endpoint import Endpoint
+from seamwatch.fetch.faults import Rejected, error_text
 from seamwatch.pipeline import Observation
 from seamwatch.sources.body import decode
 from seamwatch.sources.contract import contract

@@ -18,14 +18,12 @@ from aiohttp.hdrs import CONTENT_ENCODING, CONTENT_LENGTH
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from seamwatch.calls import CALL, Call, Connector, Deadline
-from seamwatch.endpoint import DEFAULT_HEADERS, Endpoint, named
 from seamwatch.errors import ReadError, Reason
-from seamwatch.faults import Rejected, retry_after, status_reason, translated
-from seamwatch.inflate import STEP, Inflater
-from seamwatch.resolver import Resolver
-
-__all__ = ["Endpoint", "Fetched", "Fetcher", "Rejected"]
+from seamwatch.fetch.calls import CALL, Call, Connector, Deadline
+from seamwatch.fetch.endpoint import DEFAULT_HEADERS, Endpoint, named
+from seamwatch.fetch.faults import Rejected, retry_after, status_reason, translated
+from seamwatch.fetch.inflate import STEP, Inflater
+from seamwatch.fetch.resolver import Resolver
 
 ERROR_BYTES = 16 << 10
 """Bytes of an error's body that are read for its message."""
