@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
+from typing import Any
 
 
 class Reason(StrEnum):
@@ -45,6 +47,10 @@ class ReadError(SeamwatchError):
         self.reason = reason
         self.retry_after = retry_after  # seconds that the other side asked us to wait
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survive the way from another process, which by itself would lose the reason."""
+        return partial(type(self), retry_after=self.retry_after), (self.reason, str(self))
+
 
 class GoldenError(SeamwatchError):
     """A golden set cannot be used; *problems* are all that was found, each with file:line."""
@@ -52,6 +58,10 @@ class GoldenError(SeamwatchError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survive the way from another process, which by itself would take the text for a list."""
+        return type(self), (self.problems,)
 
 
 class ScoringError(SeamwatchError, ValueError):
