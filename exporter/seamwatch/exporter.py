@@ -8,7 +8,7 @@ import gc
 import logging
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -21,17 +21,17 @@ from seamwatch.pipeline import Judged
 from seamwatch.snapshot import Snapshot
 from seamwatch.sources import Reach
 from seamwatch.store import Asked, Journal, Pass, Store
-from seamwatch.watch import PipelineWatch, Watch
-from seamwatch.watch.plan import Plan, Remembered, Tools, plan, watched
+from seamwatch.watch import Watch
+from seamwatch.watch.plan import Plan, Remembered, Tools, is_same, plan, watched
 from seamwatch.watch.probing import Probing
+from seamwatch.watch.recall import recall
 from seamwatch.watch.stages import Change
 from seamwatch.watch.worker import Worker
 from seamwatch.web import Server
 
 log = logging.getLogger(__name__)
 
-DAY = 86400.0
-KEEP_PROBES = 30 * DAY  # seconds that the probe log reaches back
+KEEP_PROBES = 30 * 86400.0  # seconds that the probe log reaches back
 PRUNE_EVERY = 3600.0  # seconds
 
 
@@ -57,6 +57,7 @@ class Exporter:
         self._stop = asyncio.Event()
         self._journal: Journal | None = None
         self._names: frozenset[str] = frozenset()
+        self._fixed: tuple[str, object] | None = None
         self._own = OwnMetrics(store=self._store_health)
 
     # What the watch calls: see seamwatch.watch.Keeper.
@@ -78,36 +79,41 @@ class Exporter:
         Raises:
             SeamwatchError: the configuration, a golden set or an address cannot be used.
         """
+        async with contextlib.AsyncExitStack() as stack:
+            self._handle_hang_ups(stack)
+            async with self._reloading:  # who asks for a reload from here on waits for the start
+                await self._start(stack)
+            await self._work()
+
+    async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         first = plan(self._paths)
         config = first.config
-        async with contextlib.AsyncExitStack() as stack:
-            stack.callback(self._worker.close)
-            exposition = Exposition(self._chunks, self._own)
-            stack.callback(exposition.close)
-            fetcher = await stack.enter_async_context(Fetcher())
-            reach = Reach(fetcher)
-            stack.push_async_callback(reach.close)
-            self._tools = Tools(fetcher, reach, self._worker, self._clock)
-            store = await self._open_store(config)
-            self._journal = Journal(
-                config.store_url, store=store, clock=self._clock, on_new=self._write_all
-            )
-            stack.push_async_callback(self._journal.close)
-            remembered = await recall(store, first, now=self._clock()) if store else {}
-            server = Server(
-                exposition,
-                listen=self._listen or [config.settings.web.listen],
-                web_config=self._web_config or web_config_file(config),
-                ready=lambda: self._watch.is_ready and not self._stop.is_set(),
-                reload=self.reload,
-            )
-            await server.start()
-            stack.push_async_callback(server.stop)
-            self._handle_signals(stack)
-            await self._apply(first, remembered)
-            self._own.reloaded(succeeded=True, at=self._clock())
-            log.info("serving on %s", ", ".join(server.urls))
-            await self._work()
+        stack.callback(self._worker.close)
+        exposition = Exposition(self._chunks, self._own)
+        stack.callback(exposition.close)
+        fetcher = await stack.enter_async_context(Fetcher())
+        reach = Reach(fetcher)
+        stack.push_async_callback(reach.close)
+        self._tools = Tools(fetcher, reach, self._worker, self._clock)
+        store = await self._open_store(config)
+        self._journal = Journal(
+            config.store_url, store=store, clock=self._clock, on_new=self._write_all
+        )
+        stack.push_async_callback(self._journal.close)
+        remembered = await self._recall(store, first, config.pipelines) if store else {}
+        server = Server(
+            exposition,
+            listen=self._listen or [config.settings.web.listen],
+            web_config=self._web_config or web_config_file(config),
+            ready=lambda: self._watch.is_ready and not self._stop.is_set(),
+            reload=self.reload,
+        )
+        await server.start()
+        stack.push_async_callback(server.stop)
+        self._handle_ends(stack)
+        await self._apply(first, remembered)
+        self._own.reloaded(succeeded=True, at=self._clock())
+        log.info("serving on %s", ", ".join(server.urls))
 
     async def _work(self) -> None:
         """Do everything in the background until told to stop; a bug in it ends the process."""
@@ -124,25 +130,63 @@ class Exporter:
         ]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         log.info("stopping")
+        self._stop.set()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._worker.close()  # ends a reload that is under way: nobody would see what it changes
         for task in done:
             task.result()
 
     async def reload(self) -> str | None:
         """Read the configuration again; return why it was refused, None when it is in force."""
         async with self._reloading:
+            succeeded = False
             try:
                 # In the worker process: reading thousands of pipelines would hold up scrapes.
-                await self._apply(await self._worker.run(plan, self._paths), {})
+                wanted = await self._worker.run(plan, self._paths) if self._goes_on() else None
+                if wanted is not None and self._goes_on():
+                    await self._apply(wanted, await self._recall_new(wanted))
+                    succeeded = True
             except SeamwatchError as error:
-                log.error("the configuration was refused, the old one stays: %s", error)
-                self._own.reloaded(succeeded=False, at=self._clock())
-                return str(error)
-            self._own.reloaded(succeeded=True, at=self._clock())
+                if self._goes_on():
+                    log.error("the configuration was refused, the old one stays: %s", error)
+                    return str(error)
+            finally:
+                self._own.reloaded(succeeded=succeeded, at=self._clock())
+            if not succeeded:
+                return "seamwatch is stopping"
             log.info("the configuration was read again", extra={"pipelines": len(self._names)})
             return None
+
+    def _goes_on(self) -> bool:
+        return not self._stop.is_set()
+
+    async def _recall_new(self, wanted: Plan) -> Mapping[str, Remembered]:
+        """Return what the store kept of pipelines that are not watched now.
+
+        One that was away for a while gets neither a new budget nor an empty history.
+        """
+        assert self._journal is not None
+        new = [name for name in wanted.config.pipelines if name not in self._watch.pipelines]
+        if not new:
+            return {}
+        await self._journal.flush()
+        try:
+            store = await self._journal.store()
+        except StoreError as error:
+            log.error("nothing is remembered from before: %s", error)
+            return {}
+        return await self._recall(store, wanted, new)
+
+    async def _recall(
+        self, store: Store, wanted: Plan, names: Collection[str]
+    ) -> Mapping[str, Remembered]:
+        try:
+            return await recall(store, wanted, names, now=self._clock())
+        except StoreError as error:
+            log.error("nothing is remembered from before: %s", error)
+            return {}
 
     async def _apply(self, wanted: Plan, remembered: Mapping[str, Remembered]) -> None:
         """Watch what *wanted* says; a pipeline that it does not change goes on untouched."""
@@ -169,6 +213,14 @@ class Exporter:
         gc.collect()
         gc.freeze()
         self._names = frozenset(pipelines)
+        self._note_fixed(wanted.config)
+
+    def _note_fixed(self, config: Config) -> None:
+        """Remember what only a start can set, and tell who changed it."""
+        fixed = (config.store_url, config.settings.web)
+        if self._fixed not in (None, fixed):
+            log.warning("`store` or `web` has changed; that takes effect at the next start only")
+        self._fixed = fixed
 
     def _answered(
         self, pipeline: str, probing: Probing, judged: Judged, seed: int, position: int
@@ -224,7 +276,8 @@ class Exporter:
         failures = {reason.value: count for reason, count in state.failures.items()}
         return StoreHealth(state.pending, failures, state.last_success, state.dropped)
 
-    def _handle_signals(self, stack: contextlib.AsyncExitStack) -> None:
+    def _handle_hang_ups(self, stack: contextlib.AsyncExitStack) -> None:
+        """Reload on SIGHUP; also while starting, when it would end the process."""
         loop = asyncio.get_running_loop()
         reloads: set[asyncio.Task[str | None]] = set()
 
@@ -233,56 +286,18 @@ class Exporter:
             reloads.add(task)
             task.add_done_callback(reloads.discard)
 
-        handlers = {
-            signal.SIGTERM: self._stop.set,
-            signal.SIGINT: self._stop.set,
-            signal.SIGHUP: hang_up,
-        }
-        for number, handler in handlers.items():
-            loop.add_signal_handler(number, handler)
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
+        stack.callback(loop.remove_signal_handler, signal.SIGHUP)
+        stack.callback(lambda: [task.cancel() for task in reloads])
+
+    def _handle_ends(self, stack: contextlib.AsyncExitStack) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
             stack.callback(loop.remove_signal_handler, number)
-
-
-def is_same(watching: PipelineWatch, wanted: Plan, name: str) -> bool:
-    """Say whether *wanted* asks for just what is *watching* already."""
-    probing = watching.probing
-    items = wanted.goldens.get(name)
-    return (
-        watching.section == wanted.config.settings.pipelines[name]
-        and watching.base_dir == wanted.config.base_dir(name)
-        and (probing.golden.digest if probing else None) == (items.digest if items else None)
-    )
 
 
 def web_config_file(config: Config) -> Path | None:
     """Return the web configuration file that *config* names, if it names one."""
     name = config.settings.web.config_file
     return config.web_dir / name if name is not None else None
-
-
-async def recall(store: Store, plan: Plan, *, now: float) -> dict[str, Remembered]:
-    """Return what the *store* kept of each pipeline of *plan*; nothing if it cannot be read."""
-    try:
-        histories = await store.load_histories()
-        passes = await store.load_passes()
-        asked_at = await store.load_asked_at(now - DAY)
-        found = {}
-        for name in plan.config.pipelines:
-            items = plan.goldens.get(name)
-            section = plan.config.settings.pipelines[name].golden
-            if items is None or section is None:
-                found[name] = Remembered(histories.get(name, {}))
-                continue
-            interrupted = passes.get((name, items.digest))
-            size = section.window or len(items.items)
-            found[name] = Remembered(
-                histories.get(name, {}),
-                interrupted.seed if interrupted else None,
-                interrupted.position if interrupted else 0,
-                tuple(await store.load_window(name, items.digest, size)) if interrupted else (),
-                asked_at.get(name, ()),
-            )
-    except StoreError as error:
-        log.error("nothing is remembered from before: %s", error)
-        return {}
-    return found

@@ -109,8 +109,11 @@ class Store:
         from seamwatch.store.statements import asked, select_window
 
         statement = select_window(pipeline, digest, limit)
-        rows = await self._transact(lambda one: one.execute(statement).all(), self._timeout)
-        return [asked(row) for row in reversed(rows)]
+
+        def read(connection: Connection) -> list[Asked]:  # what is no row of ours is an error too
+            return [asked(row) for row in reversed(connection.execute(statement).all())]
+
+        return await self._transact(read, self._timeout)
 
     async def load_asked_at(self, since: float) -> dict[str, tuple[float, ...]]:
         """Return pipeline -> wall clock of each probe from *since* on, oldest first."""

@@ -151,9 +151,13 @@ class Journal:
 
     async def prune(self, *, before: float, configured: Collection[str]) -> int:
         """Shorten the probe log: see `Store.prune`, whose errors it raises."""
-        async with self._writing:  # nobody else opens it meanwhile
-            store = await self._open()
+        store = await self.store()
         return await store.prune(before=before, configured=configured)
+
+    async def store(self) -> Store:
+        """Return the store, open, to read from; it stays the journal's. Raises StoreError."""
+        async with self._writing:  # nobody else opens it meanwhile
+            return await self._open()
 
     async def close(self, *, deadline: float = 5.0) -> bool:
         """Write what waits and close the store; give up after *deadline* seconds for each.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from seamwatch import golden, models, sources
 from seamwatch.config import Config, load
@@ -16,6 +15,7 @@ from seamwatch.freshness import Publication
 from seamwatch.golden import GoldenSet
 from seamwatch.models import AdaptiveLimit
 from seamwatch.pipeline import Answer, Judged
+from seamwatch.scoring import Rules
 from seamwatch.sources import Reach
 from seamwatch.store import Asked
 from seamwatch.watch.one import PipelineWatch
@@ -52,6 +52,7 @@ class Plan:
 
     config: Config
     goldens: Mapping[str, GoldenSet]  # of the pipelines that have one and a model to ask
+    rules: Mapping[str, Rules]  # of the same pipelines: how their answers are judged
 
 
 def plan(paths: Sequence[str]) -> Plan:
@@ -62,14 +63,13 @@ def plan(paths: Sequence[str]) -> Plan:
             first golden set that cannot be used.
     """
     config = load(paths)
-    return Plan(
-        config,
-        {
-            name: golden.load(config.base_dir(name) / section.golden.file, section.golden)
-            for name, section in config.settings.pipelines.items()
-            if section.golden is not None and section.model is not None
-        },
-    )
+    goldens, rules = {}, {}
+    for name, section in config.settings.pipelines.items():
+        if section.golden is not None and section.model is not None:
+            base_dir = config.base_dir(name)
+            goldens[name] = golden.load(base_dir / section.golden.file, section.golden)
+            rules[name] = golden.rules(section.golden, section.quality, base_dir=base_dir)
+    return Plan(config, goldens, rules)
 
 
 def watched(
@@ -99,7 +99,8 @@ def watched(
                 raise SeamwatchError(f"pipelines.{name}.stages.{stage}: {error}") from error
     probing = None
     if name in plan.goldens:
-        probing = _probing(section, plan.goldens[name], base_dir, tools, remembered, answered)
+        items, rules = plan.goldens[name], plan.rules[name]
+        probing = _probing(section, items, rules, tools, remembered, answered)
     return PipelineWatch(
         plan.config.pipelines[name],
         section,
@@ -113,10 +114,22 @@ def watched(
     )
 
 
+def is_same(watching: PipelineWatch, wanted: Plan, name: str) -> bool:
+    """Say whether *wanted* asks for just what is *watching* already."""
+    probing = watching.probing
+    items = wanted.goldens.get(name)
+    return (
+        watching.section == wanted.config.settings.pipelines[name]
+        and watching.base_dir == wanted.config.base_dir(name)
+        and (probing.golden.digest if probing else None) == (items.digest if items else None)
+        and (probing.rules if probing else None) == wanted.rules.get(name)
+    )
+
+
 def _probing(
     section: PipelineSection,
     items: GoldenSet,
-    base_dir: Path,
+    rules: Rules,
     tools: Tools,
     remembered: Remembered,
     answered: Answered,
@@ -130,7 +143,7 @@ def _probing(
         budget.take(at)
     probing = Probing(
         golden=items,
-        rules=golden.rules(section.golden, section.quality, base_dir=base_dir),
+        rules=rules,
         client=client,
         passes=Passes(items, rng=tools.rng, seed=remembered.seed, position=remembered.position),
         limit=tools.limits.setdefault(f"{client.host} {most}", AdaptiveLimit(most)),
