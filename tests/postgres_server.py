@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -29,3 +30,12 @@ def postgres_server() -> Iterator[str]:
                 yield server.get_uri()
             finally:
                 server.cleanup()
+
+
+def postgres_control(url: str, *command: str) -> None:
+    """Stop or start the server behind *url*; its socket is where its data is."""
+    import pgserver
+
+    home = Path(parse_qs(urlsplit(url).query)["host"][0])
+    user = "pgserver" if os.geteuid() == 0 else None
+    pgserver.pg_ctl(["-w", *command], pgdata=home, user=user)

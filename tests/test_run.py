@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import json
 import os
+import resource
 import signal
 import socket
+import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -16,6 +20,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
+
+from disks import fill, small_disk
+from seamwatch.exporter import Exporter
 
 PATIENCE = 60.0  # seconds; machines under load are slow, and nothing here is about speed
 
@@ -274,6 +281,21 @@ async def test_a_bad_configuration_is_refused_and_the_old_one_goes_on(
         await running.page("seamwatch_config_last_reload_successful 1.0")
 
 
+async def test_a_bad_golden_set_is_refused_line_by_line_and_the_old_one_goes_on(
+    tmp_path: Path, world: World
+) -> None:
+    config = configure(tmp_path, world)
+    async with exporter(config) as running:
+        golden = tmp_path / "golden.jsonl"
+        golden.write_text(golden.read_text() + '{"id": "q1"\n{"id": "q2"}\n')
+        status, text = await running.get("/-/reload", method="POST")
+        first, *problems = text.splitlines()
+        assert (status, first) == (500, "the configuration was not changed:")
+        places = {line.partition(": ")[0] for line in problems}
+        assert places == {f"{golden}:41", f"{golden}:42"}
+        await running.page("seamwatch_config_last_reload_successful 0.0", f"{ACCURACY} 1.0")
+
+
 async def test_a_pipeline_that_leaves_the_configuration_leaves_the_page(
     tmp_path: Path, world: World
 ) -> None:
@@ -338,8 +360,6 @@ async def test_a_store_that_cannot_be_used_stops_nothing_else(
     elif fault == "directory":
         store.mkdir()
     else:
-        import sqlite3
-
         holder = sqlite3.connect(store, isolation_level=None)
         holder.execute("BEGIN EXCLUSIVE")
     async with exporter(config) as running:
@@ -348,6 +368,152 @@ async def test_a_store_that_cannot_be_used_stops_nothing_else(
         assert "nothing is remembered from before" in running.log.read_text()
     if fault == "locked":
         holder.close()
+
+
+async def test_a_full_disk_costs_no_row_and_nobody_else_notices(
+    tmp_path: Path, world: World
+) -> None:
+    config = configure(tmp_path, world)
+    store = tmp_path / "disk" / "memory.db"
+    config.write_text(config.read_text().replace("sqlite:///memory.db", f"sqlite:///{store}"))
+    with small_disk(store.parent) as space_again:
+        async with exporter(config) as running:
+            await running.page(f"{ACCURACY} 1.0", "seamwatch_store_pending_writes 0.0")
+            limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+            if limits[0] != resource.RLIM_INFINITY:  # no disk of its own: files end here now
+                size = (max(16 << 10, store.stat().st_size), limits[1])
+                resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, size)
+            fill(store.parent / "ballast")
+            await running.page("seamwatch_store_failures_total{")
+            world.label = "used to be"
+            page = await running.page(f"{ACCURACY} 0.0", f"{SILENT} 1.0")
+            assert sample(page, "seamwatch_store_pending_writes") > 40
+            assert sample(page, "seamwatch_store_dropped_writes_total") == 0
+            (store.parent / "ballast").unlink()
+            space_again()
+            no_limit = (resource.RLIM_INFINITY, limits[1])
+            resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, no_limit)
+            written = await running.until(
+                "/metrics", lambda _, text: sample(text, "seamwatch_store_pending_writes") < 20
+            )
+            assert await running.end() == 0
+            log = running.log.read_text()
+        with contextlib.closing(sqlite3.connect(store)) as connection:
+            rows = connection.execute("SELECT verdict, count(*) FROM seamwatch_probes GROUP BY 1")
+            found = dict(rows.fetchall())
+    for verdict in ("correct", "stale"):
+        asked = f'seamwatch_golden_answers_total{{pipeline="answers",verdict="{verdict}"}}'
+        assert found[verdict] >= sample(written, asked) > 0
+    assert "Traceback" not in log
+
+
+async def test_a_store_that_is_removed_while_running_is_made_again_with_what_is_known(
+    tmp_path: Path, world: World
+) -> None:
+    config = configure(tmp_path, world)
+    async with exporter(config) as running:
+        await running.page(f"{WINDOW} 40.0", "seamwatch_store_last_success_timestamp_seconds")
+        (tmp_path / "memory.db").unlink()
+        gone = 'seamwatch_store_failures_total{reason="unreachable"}'
+        await running.page(f"{gone} 1.0")
+        await running.until("/metrics", lambda *_: (tmp_path / "memory.db").exists())
+        assert await running.end() == 0
+        assert "Traceback" not in running.log.read_text()
+    with contextlib.closing(sqlite3.connect(tmp_path / "memory.db")) as connection:
+        stages = connection.execute("SELECT DISTINCT stage FROM seamwatch_publications").fetchall()
+    assert sorted(stages) == [("ingest",), ("model",)]
+
+
+async def test_a_pipeline_that_was_away_for_a_while_gets_no_second_budget(
+    tmp_path: Path, world: World
+) -> None:
+    config = configure(tmp_path, world)
+    config.write_text(
+        config.read_text().replace("answered_by: by}", "answered_by: by}, budget: {per_hour: 15}")
+    )
+    unsent = 'seamwatch_probe_over_budget_total{pipeline="answers"}'
+    good = config.read_text()
+    async with exporter(config) as running:
+        for _ in range(2):
+            config.write_text(good)
+            assert await running.get("/-/reload", method="POST") == (200, "reloaded\n")
+            await running.until(
+                "/metrics", lambda _, text: unsent in text and sample(text, unsent) > 0
+            )
+            other = good.replace("  answers:", "  other:").replace("every: 20ms", "every: 1h")
+            config.write_text(other)
+            assert await running.get("/-/reload", method="POST") == (200, "reloaded\n")
+            await running.until("/metrics", lambda _, text: unsent not in text)
+    assert len(world.asked) <= 15 + 2  # each time, the other pipeline asks once at the most
+
+
+async def test_a_changed_answer_schema_is_taken_up_by_a_reload(
+    tmp_path: Path, world: World
+) -> None:
+    config = configure(tmp_path, world)
+    schema = tmp_path / "answer.json"
+    schema.write_text('{"type": "string"}')
+    config.write_text(
+        config.read_text().replace(
+            "    slos:\n", "    quality: {json_schema: answer.json}\n    slos:\n"
+        )
+    )
+    invalid = 'seamwatch_golden_answers_total{pipeline="answers",verdict="invalid"}'
+    async with exporter(config) as running:
+        await running.page(f"{ACCURACY} 1.0", f"{invalid} 0.0")
+        schema.write_text('{"enum": ["no"]}')
+        assert await running.get("/-/reload", method="POST") == (200, "reloaded\n")
+        await running.until("/metrics", lambda _, text: sample(text, invalid) > 0)
+
+
+async def test_what_only_a_start_can_change_is_told_by_the_log(
+    tmp_path: Path, world: World
+) -> None:
+    config = configure(tmp_path, world)
+    async with exporter(config) as running:
+        config.write_text(config.read_text().replace("memory.db", "other.db"))
+        assert await running.get("/-/reload", method="POST") == (200, "reloaded\n")
+        assert "takes effect at the next start only" in running.log.read_text()
+
+
+async def test_sigterm_during_a_reload_ends_at_once_and_blames_nobody(
+    tmp_path: Path, world: World
+) -> None:
+    config = configure(tmp_path, world)
+    async with exporter(config) as running:
+        await running.page(f"{SILENT} 0.0")
+        running.process.send_signal(signal.SIGHUP)
+        asked = asyncio.create_task(running.get("/-/reload", method="POST"))
+        await asyncio.sleep(0.1)
+        assert await running.end() == 0
+        with contextlib.suppress(aiohttp.ClientError):
+            await asked
+        log = running.log.read_text()
+    assert "refused" not in log
+    assert "Traceback" not in log
+    assert "never retrieved" not in log
+
+
+async def test_a_hang_up_while_starting_is_a_reload_and_not_the_end(
+    tmp_path: Path, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    listen = [f"127.0.0.1:{free_port()}"]
+    running = asyncio.create_task(Exporter([str(configure(tmp_path, world))], listen=listen).run())
+    try:
+        await asyncio.sleep(0)  # it begins
+        os.kill(os.getpid(), signal.SIGHUP)
+        async with asyncio.timeout(PATIENCE):
+            while "was read again" not in caplog.text:
+                assert not running.done()
+                await asyncio.sleep(0.05)
+        order = [record.getMessage() for record in caplog.records]
+        assert order.index(f"serving on http://{listen[0]}/") < len(order) - 1
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        gc.unfreeze()
 
 
 async def test_the_budget_is_hard_over_a_restart_and_an_unsent_probe_is_counted(

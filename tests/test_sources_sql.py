@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from hostile import HANG, Hostile, sends
-from postgres_server import postgres_server
+from postgres_server import postgres_control, postgres_server
 from seamwatch.config.sources import SourceSection
 from seamwatch.errors import ReadError, SeamwatchError
 from seamwatch.fetch import Fetcher
@@ -191,6 +191,33 @@ async def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
         f"sqlite:///{path}: there is no such file",
     )
     assert not path.exists()
+
+
+async def test_a_database_that_goes_between_two_readings_is_missed_and_found_again(
+    database: Path,
+) -> None:
+    query = "SELECT min(batch) AS version FROM features"
+    section = SourceSection.model_validate(sqlite(database, query))
+    whole = _replace(database, None)
+    async with Fetcher() as fetcher:
+        source = build(section, Reach(fetcher), timeout=5, base_dir=Path("/"))
+        for content in (whole, None, whole[: len(whole) // 2], whole):
+            _replace(database, content)
+            if content == whole:
+                assert (await source.read(now=NOW)).version == "batch-411"
+                continue
+            with pytest.raises(ReadError) as caught:
+                await source.read(now=NOW)
+            assert caught.value.reason == ("unreachable" if content is None else "not_json")
+
+
+def _replace(path: Path, content: bytes | None) -> bytes:
+    """Put *content* in the place of what *path* holds, or nothing; return what it held."""
+    before = path.read_bytes() if path.exists() else b""
+    path.unlink(missing_ok=True)
+    if content is not None:
+        path.write_bytes(content)
+    return before
 
 
 async def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
@@ -466,6 +493,25 @@ async def test_a_connection_that_dies_half_way_is_replaced(server: str) -> None:
         assert str(caught.value).endswith(told)
         assert (await after.read(now=NOW)).version == "v"
         await reach.close()
+
+
+@pg
+async def test_a_server_that_stops_between_two_readings_is_missed_and_found_again() -> None:
+    with postgres_server() as url:
+        section = SourceSection.model_validate(postgres(url, "SELECT 'v' AS version"))
+        async with Fetcher() as fetcher:
+            reach = Reach(fetcher)
+            source = build(section, reach, timeout=5, base_dir=Path("/"))
+            assert (await source.read(now=NOW)).version == "v"
+            postgres_control(url, "stop", "-m", "immediate")
+            for _ in range(2):  # over the connection that was open, and over a new one
+                with pytest.raises(ReadError) as caught:
+                    await source.read(now=NOW)
+                assert caught.value.reason == "unreachable"
+            postgres_control(url, "restart", "-l", "/dev/null")
+            assert (await source.read(now=NOW)).version == "v"
+            await reach.close()
+        postgres_control(url, "stop", "-m", "immediate")  # whoever started it knows the old one
 
 
 @pg

@@ -9,7 +9,6 @@ import asyncio
 import logging
 import os
 import random
-import resource
 import shutil
 import socket
 import sqlite3
@@ -18,11 +17,11 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from postgres_server import postgres_server
+from disks import fill, small_disk
+from postgres_server import postgres_control, postgres_server
 from seamwatch.errors import Reason, StoreError
 from seamwatch.freshness import KEEP, Publication, remember
 from seamwatch.pipeline import Observation, Verdict
@@ -265,31 +264,6 @@ async def test_what_was_acknowledged_survives_kill_9(url: str) -> None:
 # Disks and files that fail
 
 
-@contextmanager
-def small_disk(path: Path) -> Iterator[Callable[[], None]]:
-    """Give *path* a disk of 1 MiB of its own; where nobody may mount, files end at 512 KiB.
-
-    Yields what to call, beside removing files, so that there is space again.
-    """
-    path.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(path)]
-    if (
-        os.geteuid() == 0
-        and subprocess.run(mount, check=False, capture_output=True).returncode == 0
-    ):
-        try:
-            yield lambda: None
-        finally:
-            subprocess.run(["umount", str(path)], check=True)
-        return
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (512 << 10, before[1]))
-    try:
-        yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 async def test_a_full_disk_loses_nothing_and_writing_goes_on_when_there_is_space(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -300,12 +274,7 @@ async def test_a_full_disk_loses_nothing_and_writing_goes_on_when_there_is_space
         async with journal(url, clock=lambda: 123.0) as one:
             one.put(published(1))
             assert await one.flush()
-            with ballast.open("wb", buffering=0) as file:
-                try:
-                    while file.write(bytes(4096)) == 4096:
-                        pass
-                except OSError:
-                    pass
+            fill(ballast)
             for n in range(2, 2_000):
                 one.put(published(n), asked(n))
             for _ in range(3):
@@ -729,12 +698,3 @@ async def test_a_server_that_goes_away_and_comes_back_loses_no_row() -> None:
             assert await one.flush()
         assert await versions(url) == ["v1", "v2", "v3"]
         postgres_control(url, "stop", "-m", "immediate")  # whoever started it knows the old one
-
-
-def postgres_control(url: str, *command: str) -> None:
-    """Stop or start the server behind *url*; its socket is where its data is."""
-    import pgserver
-
-    home = Path(parse_qs(urlsplit(url).query)["host"][0])
-    user = "pgserver" if os.geteuid() == 0 else None
-    pgserver.pg_ctl(["-w", *command], pgdata=home, user=user)
