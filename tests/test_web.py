@@ -423,6 +423,7 @@ def test_a_rate_limit_gives_a_burst_and_then_one_request_an_interval() -> None:
         (":10064", Address("", 10064)),
         ("127.0.0.1:0", Address("127.0.0.1", 0)),
         ("[::1]:9100", Address("::1", 9100)),
+        ("[fe80::1%eth0]:9100", Address("fe80::1%eth0", 9100)),
         ("localhost:80", Address("localhost", 80)),
     ],
 )

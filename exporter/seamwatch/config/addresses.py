@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from seamwatch.config.fields import Secret, shown
 
-_LISTEN = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]*):(\d{1,5})")
+_LISTEN = re.compile(r"(\[[0-9a-fA-F:.]+(?:%[A-Za-z0-9._-]+)?\]|[A-Za-z0-9._-]*):(\d{1,5})")
 _SQLITE = re.compile(r"(sqlite(?:\+pysqlite)?):///(.*)", re.DOTALL)
 STORE_SCHEMES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+asyncpg")
 _MEMORY = (":memory:", "")

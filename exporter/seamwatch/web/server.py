@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
 
+from seamwatch.config.addresses import parse_listen
 from seamwatch.errors import SeamwatchError
 from seamwatch.exposition import Exposition
 from seamwatch.web.app import Reload, Routes, application
@@ -18,11 +18,6 @@ from seamwatch.web.limits import Deadlines
 from seamwatch.web.tls import RotatingContext
 from seamwatch.web.webconfig import WebConfigFile
 
-DEFAULT_PORT = 10064
-
-_ADDRESS = re.compile(
-    r"(?:\[(?P<six>[0-9a-fA-F:.%a-z]+)\]|(?P<host>[^:\[\]/\s]*)):(?P<port>\d{1,5})"
-)
 _IDLE = 75.0  # seconds that a connection may be idle or dribble its headers
 _LINGER = 1.0  # seconds that the rest of a request is read after its answer
 _BACKLOG = 128
@@ -45,13 +40,11 @@ def parse_address(text: str) -> Address:
     Raises:
         SeamwatchError: it is not one.
     """
-    match = _ADDRESS.fullmatch(text)
-    if match is None or int(match["port"]) > 65535:
-        raise SeamwatchError(
-            f"{text!r} is not an address to listen on; write :{DEFAULT_PORT},"
-            f" 127.0.0.1:{DEFAULT_PORT} or [::1]:{DEFAULT_PORT}"
-        )
-    return Address(match["six"] or match["host"] or "", int(match["port"]))
+    try:
+        host, port = parse_listen(text)
+    except ValueError as error:
+        raise SeamwatchError(str(error)) from error
+    return Address(host or "", port)
 
 
 class Server:
