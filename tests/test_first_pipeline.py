@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,19 +14,13 @@ from pathlib import Path
 import pytest
 
 from conftest import require_tool
+from ports import free_port
 
 GUIDE = Path(__file__).parents[1] / "docs" / "first-pipeline.md"
 BLOCKS = re.findall(
     r"^```(\w+)\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
 )
 PATIENCE = 60  # seconds until what the guide shows must be there
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Shell:

@@ -9,7 +9,6 @@ import json
 import os
 import resource
 import signal
-import socket
 import sqlite3
 import sys
 import time
@@ -22,6 +21,7 @@ import pytest
 from aiohttp import web
 
 from disks import fill, small_disk
+from ports import free_port
 from seamwatch.exporter import Exporter
 
 PATIENCE = 60.0  # seconds; machines under load are slow, and nothing here is about speed
@@ -158,13 +158,6 @@ class Running:
     async def end(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
         return await asyncio.wait_for(self.process.wait(), PATIENCE)
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 @asynccontextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -20,6 +19,7 @@ from pydantic import ValidationError
 
 from conftest import require_tool
 from hostile import HANG, Answer, Hostile, page, says, sends
+from ports import free_port
 from seamwatch.config.sources import SourceSection
 from seamwatch.errors import ReadError
 from seamwatch.pipeline import Observation
@@ -49,13 +49,6 @@ nothing_known NaN 1795337940
 """
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run a Prometheus that holds SAMPLES; queries are asked as of their time."""
@@ -71,7 +64,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         check=True,
         capture_output=True,
     )
-    url = f"http://127.0.0.1:{_free_port()}"
+    url = f"http://127.0.0.1:{free_port()}"
     with subprocess.Popen(
         [
             require_tool("prometheus"),
