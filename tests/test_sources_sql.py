@@ -654,3 +654,15 @@ async def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
         "missing_driver",
         "postgresql://db:5432/x: PostgreSQL needs a driver; run pip install 'seamwatch[postgres]'",
     )
+
+
+@pytest.mark.parametrize(
+    "password", ["123/secret", "s3c/secret", "a#secret", "a?secret", "a@secret"]
+)
+async def test_a_password_that_is_not_encoded_is_refused_and_never_shown(password: str) -> None:
+    url = f"postgresql://u:{password}@127.0.0.1:5999/db"
+    section = SourceSection.model_validate({"sql": {"url": url, "query": "SELECT 1"}})
+    async with Fetcher() as fetcher:
+        with pytest.raises(SeamwatchError, match="percent-encode") as caught:
+            build(section, Reach(fetcher), timeout=1, base_dir=Path("/"))
+    assert "secret" not in str(caught.value)

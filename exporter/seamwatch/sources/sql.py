@@ -47,6 +47,10 @@ class SqlReader:
         if scheme == "sqlite":
             self.host = f"sqlite:///{_sqlite_path(url, self._base)}"
         elif scheme in ("postgresql", "postgres"):
+            if _is_ambiguous(url):
+                raise SeamwatchError(
+                    "the url cannot be taken apart; percent-encode / @ : # ? in user and password"
+                )
             self.host = named(url)
             self._reach.pools.retain(url)
         else:
@@ -105,3 +109,14 @@ def _url_in(path: Path) -> str:
         ) from error
     except UnicodeDecodeError as error:
         raise ReadError(Reason.UNAUTHORIZED, f"url_file {path} is not text") from error
+
+
+def _is_ambiguous(url: str) -> bool:
+    """Say whether a part of the password may be read, and then shown, as host, port or path."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return True
+    signs = url.count("@")
+    return signs > 1 or signs != parts.netloc.count("@") or bool(parts.fragment)
