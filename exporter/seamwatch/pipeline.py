@@ -200,6 +200,7 @@ class Answer:
     value: Any = None
     score: float | None = None  # the model's confidence, as it reports it
     scores: Mapping[str, float] | None = None  # label -> score, where the model gives all
+    candidate: Any = None  # the answer before a threshold that it may be declined under
     answered_by: str | None = None  # the version that really answered
     refused: bool = False  # the model says itself that it declines
     duration: float = 0.0  # seconds, from request to parsed answer
