@@ -14,8 +14,8 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,7 @@ from seamwatch.errors import Reason, StoreError
 from seamwatch.freshness import KEEP, Publication, remember
 from seamwatch.pipeline import Observation, Verdict
 from seamwatch.store import Asked, Forgotten, Journal, Pass, Published, Store
+from stores import journal, new_database, opened
 
 
 def published(n: int, *, stage: str = "index", pipeline: str = "rag") -> Published:
@@ -35,24 +36,6 @@ def published(n: int, *, stage: str = "index", pipeline: str = "rag") -> Publish
 def asked(n: int, *, digest: str = "d1", pipeline: str = "rag") -> Asked:
     right = Verdict.CORRECT if n % 3 else Verdict.WRONG
     return Asked(pipeline, digest, f"q{n}", right, n % 3 / 2, "m-1", 100.0 + n, 7, n)
-
-
-@asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Store]:
-    store = await Store.open(url)
-    try:
-        yield store
-    finally:
-        await store.close()
-
-
-@asynccontextmanager
-async def journal(url: str, **options: object) -> AsyncIterator[Journal]:
-    one = Journal(url, **{"timeout": 2.0, **options})  # type: ignore[arg-type]
-    try:
-        yield one
-    finally:
-        await one.close(deadline=1.0)
 
 
 async def versions(url: str, stage: str = "index") -> list[str | None]:
@@ -77,16 +60,6 @@ async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/seamwatch.db"
     return await new_database(request.getfixturevalue("server"))
-
-
-async def new_database(server: str) -> str:
-    import asyncpg
-
-    connection = await asyncpg.connect(server)
-    name = f"seamwatch_{random.getrandbits(60)}"
-    await connection.execute(f"CREATE DATABASE {name}")
-    await connection.close()
-    return server.replace("/postgres?", f"/{name}?")
 
 
 # What is kept

@@ -1,4 +1,5 @@
-"""What survives a restart: publications of stages, the probe log, how far a pass has come.
+"""What survives a restart: publications of stages, the probe log, how far a pass has
+come, the evidence and what it led to.
 
 `Store` reads and writes a database (SQLite, or PostgreSQL for several replicas). `Journal` takes
 rows without waiting and writes them behind; while the database cannot be written it keeps them.
@@ -8,6 +9,33 @@ from __future__ import annotations
 
 from seamwatch.store.database import Store
 from seamwatch.store.journal import Journal, JournalState
-from seamwatch.store.rows import Asked, Forgotten, Pass, Published, Row
+from seamwatch.store.rows import (
+    Asked,
+    Checkpoint,
+    EventRow,
+    Evidence,
+    EvidenceRow,
+    Finding,
+    Forgotten,
+    Pass,
+    Published,
+    Row,
+    TermsRow,
+)
 
-__all__ = ["Asked", "Forgotten", "Journal", "JournalState", "Pass", "Published", "Row", "Store"]
+__all__ = [
+    "Asked",
+    "Checkpoint",
+    "EventRow",
+    "Evidence",
+    "EvidenceRow",
+    "Finding",
+    "Forgotten",
+    "Journal",
+    "JournalState",
+    "Pass",
+    "Published",
+    "Row",
+    "Store",
+    "TermsRow",
+]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -12,7 +13,16 @@ from seamwatch.freshness import Publication
 from seamwatch.store.address import Address, parse_address
 from seamwatch.store.histories import Histories
 from seamwatch.store.reasons import store_error
-from seamwatch.store.rows import Asked, Pass, Row
+from seamwatch.store.rows import (
+    Asked,
+    Checkpoint,
+    EventRow,
+    Evidence,
+    Finding,
+    Pass,
+    Row,
+    TermsRow,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -26,7 +36,6 @@ LOAD_TIMEOUT = 60.0
 """Seconds that reading everything back at the start may take."""
 
 _CHUNK = 2_000  # rows read or deleted at a time: the event loop gets its turn in between
-_SCHEMA_LOCK = 0x5EA3_3A7C  # advisory lock of PostgreSQL under which tables are made
 
 
 class Store:
@@ -104,11 +113,16 @@ class Store:
         """Return stage -> publications of one pipeline, oldest first."""
         return (await self.load_histories((pipeline,))).get(pipeline, {})
 
-    async def load_window(self, pipeline: str, digest: str, limit: int) -> list[Asked]:
-        """Return the newest *limit* probes of one golden set, oldest first."""
+    async def load_window(
+        self, pipeline: str, digest: str, limit: int, *, purpose: str | None = None
+    ) -> list[Asked]:
+        """Return the newest *limit* probes of one golden set, oldest first.
+
+        *purpose* picks those that were asked for it, None all.
+        """
         from seamwatch.store.statements import asked, select_window
 
-        statement = select_window(pipeline, digest, limit)
+        statement = select_window(pipeline, digest, limit, purpose)
 
         def read(connection: Connection) -> list[Asked]:  # what is no row of ours is an error too
             return [asked(row) for row in reversed(connection.execute(statement).all())]
@@ -137,26 +151,99 @@ class Store:
         rows = await self._transact(lambda one: one.execute(select(passes)).all(), LOAD_TIMEOUT)
         return {(row.pipeline, row.digest): Pass(*row) for row in rows}
 
+    async def load_evidence(self, pipeline: str) -> Evidence:
+        """Return the terms in force, the state by them, and the probes after it."""
+        from seamwatch.store.evidence_log import evidence_of
+
+        return await self._transact(lambda one: evidence_of(one, pipeline), LOAD_TIMEOUT)
+
+    async def load_log(
+        self, pipeline: str, after_ordinal: int = 0, *, chunk: int = _CHUNK
+    ) -> AsyncIterator[list[Asked]]:
+        """Yield the probes that evidence took after *after_ordinal*, in order, *chunk* at a time.
+
+        Each chunk is read by itself: what is written meanwhile comes too.
+        """
+        from seamwatch.store.evidence_log import log_of
+
+        while True:
+            read = partial(log_of, pipeline=pipeline, after_ordinal=after_ordinal, limit=chunk)
+            rows = await self._transact(read, self._timeout)
+            if rows:
+                yield rows
+            if len(rows) < chunk or rows[-1].ordinal is None:
+                return
+            after_ordinal = rows[-1].ordinal
+
+    async def load_terms(self, pipeline: str) -> list[TermsRow]:
+        """Return all terms that were ever in force for *pipeline*, oldest first."""
+        from seamwatch.store.evidence_log import terms_of
+
+        return await self._transact(lambda one: terms_of(one, pipeline), self._timeout)
+
+    async def load_checkpoint(self, pipeline: str, from_ordinal: int = 0) -> Checkpoint | None:
+        """Return the first checkpoint at *from_ordinal* or after it: the oldest that is kept."""
+        from seamwatch.store.evidence_log import checkpoint_of
+
+        return await self._transact(
+            lambda one: checkpoint_of(one, pipeline, from_ordinal), self._timeout
+        )
+
+    async def load_events(self, pipeline: str, limit: int = 1_000) -> list[EventRow]:
+        """Return the newest *limit* events of *pipeline*, oldest first."""
+        from seamwatch.store.evidence_log import events_of
+
+        return await self._transact(lambda one: events_of(one, pipeline, limit), self._timeout)
+
+    async def load_findings(self) -> dict[str, Finding]:
+        """Return pipeline -> what the last attribution found."""
+        from seamwatch.store.evidence_log import all_findings
+
+        return await self._transact(all_findings, LOAD_TIMEOUT)
+
     async def prune(self, *, before: float, configured: Collection[str]) -> int:
         """Delete probes from before *before*, and what is older of pipelines not *configured*.
 
         Publications of configured pipelines stay, however old: an index may still stand on them.
-        Returns the number of rows deleted.
+        Probes that evidence took stay from the last point before them that a replay can begin
+        at. Terms, evidence, events and findings always stay. Returns the number of rows deleted.
         """
-        from seamwatch.store.statements import delete_abandoned, delete_probes, select_pipelines
+        from seamwatch.store.statements import (
+            delete_abandoned,
+            delete_unnumbered,
+            select_pipelines,
+        )
 
-        removed = 0
-        while True:
-            done = await self._delete([delete_probes(before, _CHUNK)])
-            removed += done
-            if done < _CHUNK:
-                break
+        removed = await self._delete_in_chunks([delete_unnumbered(before, _CHUNK)])
         last_seen = await self._transact(
             lambda one: one.execute(select_pipelines()).all(), LOAD_TIMEOUT
         )
         for name, since in last_seen:
             if name not in configured and since < before:
                 removed += await self._delete(delete_abandoned(name))
+        return removed + await self._shorten_logs(before)
+
+    async def _shorten_logs(self, before: float) -> int:
+        """Delete what no replay needs of the logs of evidence."""
+        from seamwatch.store.evidence_log import pipelines_with_terms, replay_begin, shorten
+
+        removed = 0
+        for name in await self._transact(pipelines_with_terms, LOAD_TIMEOUT):
+            find = partial(replay_begin, pipeline=name, before=before)
+            begin = await self._transact(find, self._timeout)
+            done = _CHUNK if begin is not None else 0
+            while begin is not None and done >= _CHUNK:
+                work = partial(shorten, pipeline=name, begin=begin, limit=_CHUNK)
+                done = await self._transact(work, self._timeout)
+                removed += done
+        return removed
+
+    async def _delete_in_chunks(self, statements: Iterable[Executable]) -> int:
+        """Run *statements*, each of which deletes a chunk at most, until nothing is left."""
+        removed, done = 0, _CHUNK
+        while done >= _CHUNK:
+            done = await self._delete(statements)
+            removed += done
         return removed
 
     async def _delete(self, statements: Iterable[Executable]) -> int:
@@ -176,27 +263,15 @@ class Store:
             raise store_error(error, self.shown) from error
 
     async def _prepare(self) -> None:
-        """Make the tables, and refuse those of a later version."""
-        from seamwatch.store.tables import VERSION
+        """Bring the tables to this version, and refuse those of a later one."""
+        self.is_new = await self._transact(self._tables, self._timeout)
 
-        found = await self._transact(self._tables, self._timeout)
-        self.is_new = found is None
-        if found is not None and found > VERSION:
-            raise StoreError(
-                f"store {self.shown}: written by a later seamwatch (schema {found}, this one knows "
-                f"{VERSION}); run that one, or set `store` to another place",
-                reason=Reason.BAD_CONTRACT,
-            )
+    def _tables(self, connection: Connection) -> bool:
+        from seamwatch.store.schema import bring_up
 
-    def _tables(self, connection: Connection) -> int | None:
-        """Make the tables that are not there; return the schema version found, None if new."""
-        from seamwatch.store.statements import create_tables
-
-        if self._engine.dialect == "postgresql":
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})")
-        found = create_tables(connection)
+        is_new = bring_up(connection, self.shown)
         self._identity = _identity(self._path)
-        return found
+        return is_new
 
     def _check_identity(self) -> None:
         if self._identity is None:

@@ -8,14 +8,14 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, TypeVar
 
 from seamwatch.errors import Reason, StoreError
 from seamwatch.freshness import Publication
 from seamwatch.store.database import Store
+from seamwatch.store.queue import Queue, Waiting, halves
 from seamwatch.store.rows import Forgotten, Published, Row
 
 log = logging.getLogger(__name__)
@@ -41,10 +41,13 @@ class JournalState:
 class Journal:
     """Takes rows without waiting and writes them behind, a batch a transaction.
 
-    Rows that cannot be written stay in memory and are tried again, after longer and longer pauses.
-    A row with the key of one that waits replaces it. Above *limit* the oldest is given up, and
-    counted. Failures are logged when they begin, change their reason, and end. Use it from one
-    event loop; `state` may be read from any thread.
+    Rows that are put together are written in one transaction, and in the order in which they were
+    put: evidence is never on disk ahead of the probes that it counts. Rows that cannot be written
+    stay in memory and are tried again, after longer and longer pauses. A row with the key of one
+    that waits replaces it. Above *limit* the oldest probes and publications are given up, and
+    counted; evidence, its terms and events are not, as long as anything else waits. Failures are
+    logged when they begin, change their reason, and end. Use it from one event loop; `state` may
+    be read from any thread.
     """
 
     def __init__(
@@ -83,7 +86,7 @@ class Journal:
         self._timeout = timeout
         self._clock = clock
         self._on_new = on_new
-        self._rows: dict[tuple[object, ...], Row] = {}
+        self._queue = Queue()
         self._dropped = 0
         self._failures: Counter[Reason] = Counter()
         self._failed = 0  # attempts in a row
@@ -98,15 +101,14 @@ class Journal:
     def state(self) -> JournalState:
         """How the store is doing now."""
         failures = dict(self._failures)
-        return JournalState(len(self._rows), self._dropped, failures, self._last_success)
+        return JournalState(len(self._queue), self._dropped, failures, self._last_success)
 
     def put(self, *rows: Row) -> None:
-        """Take *rows*; returns at once."""
-        for row in rows:
-            self._rows[row.key] = row
-        while len(self._rows) > self._limit:
-            del self._rows[next(iter(self._rows))]
-            self._drop(1, f"more than {self._limit} wait for the store; the oldest go first")
+        """Take *rows*, which belong together; returns at once."""
+        self._queue.put(rows)
+        given_up = self._queue.give_up(self._limit)
+        if given_up:
+            self._drop(given_up, f"more than {self._limit} wait for the store; the oldest go first")
         self._wake.set()
 
     def put_history(
@@ -139,11 +141,14 @@ class Journal:
                 self._wake.set()
 
     async def flush(self) -> bool:
-        """Write all that waits now; say whether it is on disk. After a failure it waits on."""
+        """Write all that waits now; say whether it is on disk. After a failure it waits on.
+
+        What is replaced meanwhile is not of now any more, and may wait for the next time.
+        """
         async with self._writing:
-            waiting = len(self._rows)
-            while waiting > 0:
-                batch = list(islice(self._rows.values(), min(waiting, self._batch)))
+            waiting = len(self._queue)
+            while waiting > 0 and len(self._queue) > 0:
+                batch = self._queue.batch(self._batch)
                 if not await self._save(batch):
                     return False
                 waiting -= len(batch)
@@ -168,8 +173,8 @@ class Journal:
         self._closing.set()
         self._wake.set()
         done = await _within(deadline, self.flush()) is True
-        if self._rows:
-            log.error("store: %d rows were not written before the end", len(self._rows))
+        if len(self._queue) > 0:
+            log.error("store: %d rows were not written before the end", len(self._queue))
         await _within(deadline, self._let_go())
         return done
 
@@ -182,30 +187,25 @@ class Journal:
             async with asyncio.timeout(pause):
                 await self._closing.wait()
 
-    async def _save(self, batch: list[Row]) -> bool:
+    async def _save(self, batch: list[Waiting]) -> bool:
         """Write *batch* and forget it; a row that is refused for itself is given up alone."""
         try:
             store = await self._open()
-            await store.save(batch)
+            await store.save(one.row for one in batch)
         except StoreError as error:
             if error.reason is Reason.QUERY and len(batch) > 1:
-                half = len(batch) // 2
-                return await self._save(batch[:half]) and await self._save(batch[half:])
+                first, second = halves(batch)
+                return await self._save(first) and await self._save(second)
             if error.reason is Reason.QUERY:
-                self._written(batch)
+                self._queue.remove(batch)
                 self._failures[error.reason] += 1
                 self._drop(1, str(error))
                 return True
             await self._note(error)
             return False
-        self._written(batch)
+        self._queue.remove(batch)
         self._note_success()
         return True
-
-    def _written(self, batch: Iterable[Row]) -> None:
-        for row in batch:
-            if self._rows.get(row.key) is row:  # not replaced meanwhile
-                del self._rows[row.key]
 
     async def _open(self) -> Store:
         if self._store is None:
@@ -223,7 +223,7 @@ class Journal:
         self._failed += 1
         self._failures[error.reason] += 1
         if error.reason is not self._reason:
-            waiting = len(self._rows)
+            waiting = len(self._queue)
             log.error("%s (%d rows wait in memory and will be tried again)", error, waiting)
         self._reason = error.reason
         if error.reason in _REOPEN:

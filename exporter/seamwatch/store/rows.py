@@ -1,8 +1,15 @@
-"""What is written down, as frozen values; a later row with the same key replaces an earlier one."""
+"""What is written down, as frozen values; a later row with the same key replaces an earlier one.
+
+Ordinals number the probes of one pipeline that went to its evidence, errors too. They only grow,
+also over a change of terms: `TermsRow.since_ordinal` says where the terms came into force. Whoever
+cannot read the last one, because the store is out of reach, begins at the wall clock in
+milliseconds, which no count of probes has reached.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from seamwatch.freshness import Publication
 from seamwatch.pipeline import Verdict
@@ -49,6 +56,12 @@ class Asked:
     at: float  # wall clock, seconds since the epoch
     seed: int  # of the pass, -2**63 to 2**63 - 1
     position: int  # in the pass, from 0
+    ordinal: int | None = None  # None: no evidence took it
+    slice: str = ""
+    item_class: str = ""  # solid, flaky; empty where the evidence does not tell items apart
+    focused: bool = False
+    x: float | None = None  # what the evidence took, in [0, 1]; None for an error or a timeout
+    purpose: str = "pass"  # or focus: why it was asked
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -71,4 +84,112 @@ class Pass:
         return ("pass", self.pipeline, self.digest)
 
 
-Row = Published | Forgotten | Asked | Pass
+@dataclass(frozen=True, slots=True)
+class TermsRow:
+    """From *since_ordinal* on, the evidence of a pipeline is judged by these terms."""
+
+    pipeline: str
+    terms: str  # digest of the terms, sha256 in hex
+    text: str  # JSON
+    since_ordinal: int  # of the last probe before them; 0 where there was none
+    at: float  # wall clock, seconds since the epoch
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What this row is about: terms that no probe was judged by are replaced."""
+        return ("terms", self.pipeline, self.since_ordinal)
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRow:
+    """The evidence of a pipeline after the probe *ordinal*; the newest replaces the others."""
+
+    pipeline: str
+    digest: str  # of the golden set, sha256 in hex
+    terms: str  # digest of the terms
+    ordinal: int
+    state: str  # JSON
+    at: float  # wall clock, seconds since the epoch
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What this row is about."""
+        return ("evidence", self.pipeline)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The evidence of a pipeline as it once was, for a replay of the log to begin with."""
+
+    pipeline: str
+    terms: str  # digest of the terms
+    ordinal: int
+    state: str  # JSON
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What this row is about."""
+        return ("checkpoint", self.pipeline, self.ordinal)
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """What the evidence of a pipeline led to; never replaced, never deleted."""
+
+    pipeline: str
+    ordinal: int  # of the probe after which it happened
+    at: float  # wall clock, seconds since the epoch
+    event: str
+    value: float | None  # the ratio that it happened at
+    terms: str  # digest of the terms
+    detail: str = "{}"  # JSON
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What this row is about."""
+        return ("event", self.pipeline, self.ordinal, self.event, self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Whom the last attribution named; the newest replaces the others."""
+
+    pipeline: str
+    at: float  # wall clock, seconds since the epoch
+    text: str  # JSON
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What this row is about."""
+        return ("finding", self.pipeline)
+
+
+class Evidence(NamedTuple):
+    """All that is known of one pipeline's evidence: *state* and then *tail* is how it stands."""
+
+    terms: TermsRow | None  # in force; None: there was never any evidence
+    state: EvidenceRow | None  # None: begin anew with the terms, at their ordinal
+    tail: list[Asked]  # what came after the state, oldest first
+
+    @property
+    def ordinal(self) -> int:
+        """The last ordinal that is known, to go on from."""
+        if self.tail:
+            return self.tail[-1].ordinal or 0
+        return self._begin
+
+    @property
+    def missing(self) -> int:
+        """How many probes of the tail are not there, given up while the store was away."""
+        return self.ordinal - self._begin - len(self.tail)
+
+    @property
+    def _begin(self) -> int:
+        if self.state is not None:
+            return self.state.ordinal
+        return self.terms.since_ordinal if self.terms is not None else 0
+
+
+Row = (
+    Published | Forgotten | Asked | Pass | TermsRow | EvidenceRow | Checkpoint | EventRow | Finding
+)

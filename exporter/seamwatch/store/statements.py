@@ -3,60 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import fields
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Delete, Row, Select, bindparam, delete, func, select, union_all
+from sqlalchemy import (
+    Delete,
+    Row,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    union_all,
+)
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql import Executable
 
 from seamwatch.pipeline import Verdict
 from seamwatch.store import rows as written
-from seamwatch.store.tables import VERSION, metadata, passes, probes, publications, schema
+from seamwatch.store.tables import (
+    checkpoints,
+    events,
+    evidence,
+    findings,
+    passes,
+    probes,
+    publications,
+    terms,
+)
 
 _FEW = 100  # pipelines up to which the database picks them; above, all are read and picked here
 _Batch = list[tuple[Executable, list[dict[str, Any]]]]
 
 
-def create_tables(connection: Connection) -> int | None:
-    """Make the tables that are not there; return the schema version found, None if it is new."""
-    for table in metadata.sorted_tables:
-        connection.execute(CreateTable(table, if_not_exists=True))
-    found = connection.execute(select(func.max(schema.c.version))).scalar_one()
-    if found is None:
-        connection.execute(schema.insert(), [{"version": VERSION}])
-        return None
-    return int(found)
-
-
 def grouped(some: Iterable[written.Row], dialect: str) -> _Batch:
     """Return statements with their parameters that write *some*, in an order that cannot clash."""
-    published, forgotten, asked_, passed = [], [], [], []
+    forgotten: list[dict[str, Any]] = []
+    values: dict[type[written.Row], list[dict[str, Any]]] = {kind: [] for kind in _KINDS}
     for row in some:
         match row:
             case written.Published(pipeline, stage, one):
-                values = (one.since, one.version, one.watermark)
-                named = dict(zip(("since", "version", "watermark"), values, strict=True))
-                published.append({"pipeline": pipeline, "stage": stage, **named})
+                named = {"since": one.since, "version": one.version, "watermark": one.watermark}
+                values[type(row)].append({"pipeline": pipeline, "stage": stage, **named})
             case written.Forgotten(pipeline, stage, since):
                 forgotten.append({"p": pipeline, "s": stage, "t": since})
-            case written.Asked():
-                asked_.append({name: getattr(row, name) for name in _ASKED})
-            case written.Pass():
-                passed.append({name: getattr(row, name) for name in _PASS})
+            case _:
+                names = names_of(type(row))
+                values[type(row)].append({name: getattr(row, name) for name in names})
     insert = _inserts(dialect)
-    batches: _Batch = [
-        (_forget(), forgotten),
-        (insert["publications"], published),
-        (insert["probes"], asked_),
-        (insert["passes"], passed),
-    ]
+    batches: _Batch = [(_forget(), forgotten), *((insert[kind], values[kind]) for kind in _KINDS)]
     return [(statement, values) for statement, values in batches if values]
 
 
-_PASS = ("pipeline", "digest", "seed", "position")
-_ASKED = (*_PASS, "item_id", "verdict", "credit", "answered_by", "at")
+_KINDS: dict[type[written.Row], tuple[Table, tuple[str, ...]]] = {
+    # the table, and by what a later row replaces an earlier one; empty: the earlier one stays
+    written.Published: (publications, ("pipeline", "stage", "since")),
+    written.TermsRow: (terms, ("pipeline", "since_ordinal")),
+    written.Asked: (probes, ()),
+    written.Pass: (passes, ("pipeline", "digest")),
+    written.Checkpoint: (checkpoints, ("pipeline", "ordinal")),
+    written.EventRow: (events, ()),
+    written.EvidenceRow: (evidence, ("pipeline",)),
+    written.Finding: (findings, ("pipeline",)),
+}
+
+
+_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS}
+
+
+def names_of(kind: type[written.Row]) -> tuple[str, ...]:
+    """Return the columns of a row whose fields are its columns."""
+    return _NAMES[kind]
 
 
 @cache
@@ -70,21 +91,21 @@ def _forget() -> Delete:
 
 
 @cache
-def _inserts(dialect: str) -> dict[str, Executable]:
+def _inserts(dialect: str) -> dict[type[written.Row], Executable]:
     """Return statements under which writing a row again replaces it or changes nothing."""
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    published, passed = insert(publications), insert(passes)
-    return {
-        "publications": published.on_conflict_do_update(
-            index_elements=["pipeline", "stage", "since"],
-            set_={name: published.excluded[name] for name in ("version", "watermark")},
-        ),
-        "probes": insert(probes).on_conflict_do_nothing(),
-        "passes": passed.on_conflict_do_update(
-            index_elements=["pipeline", "digest"],
-            set_={name: passed.excluded[name] for name in ("seed", "position")},
-        ),
-    }
+    kinds = postgresql if dialect == "postgresql" else sqlite
+    statements: dict[type[written.Row], Executable] = {}
+    for kind, (table, same) in _KINDS.items():
+        row = kinds.insert(table)
+        others = [one.name for one in table.c if one.name not in (*same, "seq")]
+        statements[kind] = (
+            row.on_conflict_do_update(
+                index_elements=same, set_={name: row.excluded[name] for name in others}
+            )
+            if same
+            else row.on_conflict_do_nothing()
+        )
+    return statements
 
 
 def select_publications(pipelines: Collection[str] | None) -> Select[Any]:
@@ -97,21 +118,29 @@ def select_publications(pipelines: Collection[str] | None) -> Select[Any]:
     return statement
 
 
-def select_window(pipeline: str, digest: str, limit: int) -> Select[Any]:
+def select_window(pipeline: str, digest: str, limit: int, purpose: str | None) -> Select[Any]:
     """Select the newest probes of one golden set, newest first."""
     there = probes.c
-    return (
-        select(*(there[name] for name in _ASKED))
-        .where(there.pipeline == pipeline, there.digest == digest)
-        .order_by(there.at.desc(), there.item_id.desc())
-        .limit(limit)
-    )
+    statement = select_asked().where(there.pipeline == pipeline, there.digest == digest)
+    if purpose is not None:
+        statement = statement.where(there.purpose == purpose)
+    return statement.order_by(there.at.desc(), there.item_id.desc()).limit(limit)
+
+
+def select_asked() -> Select[Any]:
+    """Select probes as `asked` takes them."""
+    return select(*(probes.c[name] for name in names_of(written.Asked)))
 
 
 def asked(row: Row[Any]) -> written.Asked:
-    """Return one row of `select_window` as a value."""
-    named = dict(row._mapping)
-    return written.Asked(**{**named, "verdict": Verdict(named["verdict"])})
+    """Return one row of `select_asked` as a value."""
+    values: list[Any] = list(row)
+    values[_VERDICT] = _VERDICTS[values[_VERDICT]]
+    return written.Asked(*values)
+
+
+_VERDICT = _NAMES[written.Asked].index("verdict")
+_VERDICTS = {str(one): one for one in Verdict}
 
 
 def select_asked_at(since: float) -> Select[Any]:
@@ -120,17 +149,17 @@ def select_asked_at(since: float) -> Select[Any]:
     return select(there.pipeline, there.at).where(there.at >= since).order_by(there.seq)
 
 
-def delete_probes(before: float, limit: int) -> Delete:
-    """Delete at most *limit* of the probes from before *before*.
+def delete_unnumbered(before: float, limit: int) -> Delete:
+    """Delete at most *limit* of the probes from before *before* that no evidence took.
 
     Rows come in order of time but for jumps of the clock, so that the search ends at the first
-    one that stays: nobody reads the whole table to find that there is nothing to delete.
+    one that is younger: nobody reads the whole table to find that there is nothing to delete.
     """
     there = probes.c
     stays = select(there.seq).where(there.at >= before).order_by(there.seq).limit(1)
     first = func.coalesce(stays.scalar_subquery(), 1 << 62)
-    old = select(there.seq).where(there.seq < first).order_by(there.seq).limit(limit)
-    return delete(probes).where(there.seq.in_(old))
+    old = select(there.seq).where(there.seq < first, there.ordinal.is_(None))
+    return delete(probes).where(there.seq.in_(old.order_by(there.seq).limit(limit)))
 
 
 def select_pipelines() -> Select[Any]:
@@ -143,9 +172,24 @@ def select_pipelines() -> Select[Any]:
     return select(both.c.pipeline, func.max(both.c.last)).group_by(both.c.pipeline)
 
 
-def delete_abandoned(pipeline: str) -> list[Delete]:
-    """Delete all that is known of *pipeline*."""
-    return [delete(table).where(table.c.pipeline == pipeline) for table in _OF_PIPELINE]
+def delete_abandoned(pipeline: str) -> list[Executable]:
+    """Delete what is known of *pipeline* but for its evidence, which becomes a checkpoint."""
+    seen = evidence.c
+    names = names_of(written.Checkpoint)
+    last = select(*(seen[name] for name in names)).where(
+        seen.pipeline == pipeline, ~exists().where(*_same_checkpoint())
+    )
+    there = probes.c
+    return [
+        insert(checkpoints).from_select(names, last),
+        delete(publications).where(publications.c.pipeline == pipeline),
+        delete(passes).where(passes.c.pipeline == pipeline),
+        delete(probes).where(there.pipeline == pipeline, there.ordinal.is_(None)),
+    ]
 
 
-_OF_PIPELINE = (publications, probes, passes)
+def _same_checkpoint() -> tuple[Any, ...]:
+    return (
+        checkpoints.c.pipeline == evidence.c.pipeline,
+        checkpoints.c.ordinal == evidence.c.ordinal,
+    )

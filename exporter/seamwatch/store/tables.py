@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Double,
+    Index,
     Integer,
     MetaData,
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
-VERSION = 1
+VERSION = 2
 """Version of this schema; a store of a later one is refused, of an earlier one is brought here."""
 
 metadata = MetaData()
@@ -51,7 +54,25 @@ probes = Table(
     Column("answered_by", Text),
     Column("seed", BigInteger, nullable=False),
     Column("position", BigInteger, nullable=False),
+    Column("ordinal", BigInteger),
+    Column("slice", Text, nullable=False, server_default=""),
+    Column("item_class", Text, nullable=False, server_default=""),
+    Column("focused", Boolean, nullable=False, server_default=false()),
+    Column("x", Double),
+    Column("purpose", Text, nullable=False, server_default="pass"),
     UniqueConstraint("pipeline", "digest", "at", "item_id"),
+)
+
+# The log of a pipeline's evidence in its order. Partial, so that it costs a store of an earlier
+# version nothing to make, and a pipeline without evidence nothing to have.
+_numbered = probes.c.ordinal.is_not(None)
+log_order = Index(
+    "seamwatch_probes_log",
+    probes.c.pipeline,
+    probes.c.ordinal,
+    unique=True,
+    sqlite_where=_numbered,
+    postgresql_where=_numbered,
 )
 
 passes = Table(
@@ -61,4 +82,56 @@ passes = Table(
     Column("digest", Text, primary_key=True),
     Column("seed", BigInteger, nullable=False),
     Column("position", BigInteger, nullable=False),
+)
+
+terms = Table(
+    "seamwatch_terms",
+    metadata,
+    Column("pipeline", Text, primary_key=True),
+    Column("since_ordinal", BigInteger, primary_key=True, autoincrement=False),
+    Column("terms", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+evidence = Table(
+    "seamwatch_evidence",
+    metadata,
+    Column("pipeline", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("terms", Text, nullable=False),
+    Column("ordinal", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+checkpoints = Table(
+    "seamwatch_checkpoints",
+    metadata,
+    Column("pipeline", Text, primary_key=True),
+    Column("ordinal", BigInteger, primary_key=True, autoincrement=False),
+    Column("terms", Text, nullable=False),
+    Column("state", Text, nullable=False),
+)
+
+events = Table(
+    "seamwatch_events",
+    metadata,
+    Column("seq", _sequence, primary_key=True),
+    Column("pipeline", Text, nullable=False),
+    Column("ordinal", BigInteger, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("value", Double),
+    Column("terms", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    UniqueConstraint("pipeline", "ordinal", "event", "at"),
+)
+
+findings = Table(
+    "seamwatch_findings",
+    metadata,
+    Column("pipeline", Text, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("text", Text, nullable=False),
 )

@@ -1,0 +1,153 @@
+"""The log of a pipeline's evidence, read back and shortened within one transaction each.
+
+Imports SQLAlchemy: import this where it is used.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Select, Table, delete, func, select, union_all
+
+from seamwatch.store.rows import (
+    Asked,
+    Checkpoint,
+    EventRow,
+    Evidence,
+    EvidenceRow,
+    Finding,
+    TermsRow,
+)
+from seamwatch.store.statements import asked, names_of, select_asked
+from seamwatch.store.tables import checkpoints, events, evidence, findings, probes, terms
+
+_Kept = TypeVar("_Kept", TermsRow, EvidenceRow, Checkpoint, EventRow, Finding)
+
+
+def evidence_of(connection: Connection, pipeline: str) -> Evidence:
+    """Return the newest state by the terms in force, and the log after it."""
+    newest = terms.c.since_ordinal.desc()
+    found = _rows(connection, TermsRow, _of(terms, TermsRow, pipeline).order_by(newest).limit(1))
+    if not found:
+        return Evidence(None, None, [])
+    in_force = found[0]
+    state = _state(connection, pipeline, in_force)
+    after = state.ordinal if state is not None else in_force.since_ordinal
+    return Evidence(in_force, state, log_of(connection, pipeline, after, limit=None))
+
+
+def _state(connection: Connection, pipeline: str, by: TermsRow) -> EvidenceRow | None:
+    """Return the state by the terms *by* that counts the most probes, None if there is none."""
+    states = _rows(connection, EvidenceRow, _of(evidence, EvidenceRow, pipeline))
+    state = states[0] if states else None
+    if state is not None and (state.terms != by.terms or state.ordinal < by.since_ordinal):
+        state = None
+    least = state.ordinal if state is not None else by.since_ordinal
+    there = checkpoints.c
+    newer = (
+        _of(checkpoints, Checkpoint, pipeline)
+        .where(there.ordinal > least, there.terms == by.terms)
+        .order_by(there.ordinal.desc())
+        .limit(1)
+    )
+    for one in _rows(connection, Checkpoint, newer):
+        return EvidenceRow(pipeline, "", one.terms, one.ordinal, one.state, by.at)
+    return state
+
+
+def log_of(
+    connection: Connection, pipeline: str, after_ordinal: int, *, limit: int | None
+) -> list[Asked]:
+    """Return the probes that evidence took after *after_ordinal*, in its order."""
+    there = probes.c
+    statement = (
+        select_asked()
+        .where(there.pipeline == pipeline, there.ordinal > after_ordinal)
+        .order_by(there.ordinal)
+        .limit(limit)
+    )
+    return [asked(row) for row in connection.execute(statement)]
+
+
+def terms_of(connection: Connection, pipeline: str) -> list[TermsRow]:
+    """Return all terms that were ever in force, oldest first."""
+    statement = _of(terms, TermsRow, pipeline).order_by(terms.c.since_ordinal)
+    return _rows(connection, TermsRow, statement)
+
+
+def checkpoint_of(connection: Connection, pipeline: str, from_ordinal: int) -> Checkpoint | None:
+    """Return the first checkpoint at *from_ordinal* or after it."""
+    there = checkpoints.c
+    statement = _of(checkpoints, Checkpoint, pipeline).where(there.ordinal >= from_ordinal)
+    found = _rows(connection, Checkpoint, statement.order_by(there.ordinal).limit(1))
+    return found[0] if found else None
+
+
+def events_of(connection: Connection, pipeline: str, limit: int) -> list[EventRow]:
+    """Return the newest *limit* events, oldest first."""
+    statement = _of(events, EventRow, pipeline).order_by(events.c.seq.desc()).limit(limit)
+    return _rows(connection, EventRow, statement)[::-1]
+
+
+def all_findings(connection: Connection) -> dict[str, Finding]:
+    """Return pipeline -> its last finding."""
+    columns = (findings.c[name] for name in names_of(Finding))
+    return {one.pipeline: one for one in _rows(connection, Finding, select(*columns))}
+
+
+def replay_begin(connection: Connection, pipeline: str, before: float) -> int | None:
+    """Return the ordinal up to which no replay needs the log; None if it needs all of it.
+
+    That is the last from which a replay can begin (a checkpoint, or new terms, which begin with
+    nothing) such that every probe before it is from before *before*.
+    """
+    there = probes.c
+    young = (
+        select(there.ordinal)
+        .where(there.pipeline == pipeline, there.ordinal.is_not(None), there.at >= before)
+        .order_by(there.ordinal)
+        .limit(1)
+    )
+    first = connection.execute(young).scalar()
+    begins = union_all(
+        *(
+            select(func.max(column).label("ordinal")).where(
+                table.c.pipeline == pipeline, *(() if first is None else (column < first,))
+            )
+            for table, column in (
+                (checkpoints, checkpoints.c.ordinal),
+                (terms, terms.c.since_ordinal),
+            )
+        )
+    ).subquery()
+    return connection.execute(select(func.max(begins.c.ordinal))).scalar()
+
+
+def shorten(connection: Connection, pipeline: str, begin: int, limit: int) -> int:
+    """Delete at most *limit* probes up to *begin*, then checkpoints before it."""
+    there = probes.c
+    old = (
+        select(there.seq)
+        .where(there.pipeline == pipeline, there.ordinal <= begin)
+        .order_by(there.ordinal)
+        .limit(limit)
+    )
+    removed = connection.execute(delete(probes).where(there.seq.in_(old))).rowcount
+    if removed < limit:
+        older = (checkpoints.c.pipeline == pipeline, checkpoints.c.ordinal < begin)
+        removed += connection.execute(delete(checkpoints).where(*older)).rowcount
+    return removed
+
+
+def pipelines_with_terms(connection: Connection) -> list[str]:
+    """Return the pipelines that have, or had, evidence."""
+    return list(connection.execute(select(terms.c.pipeline).distinct()).scalars())
+
+
+def _of(table: Table, kind: type[_Kept], pipeline: str) -> Select[Any]:
+    columns = (table.c[name] for name in names_of(kind))
+    return select(*columns).where(table.c.pipeline == pipeline)
+
+
+def _rows(connection: Connection, kind: type[_Kept], statement: Select[Any]) -> list[_Kept]:
+    return [kind(*row) for row in connection.execute(statement)]

@@ -1,0 +1,37 @@
+"""Stores and journals to test with, closed at the end."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from seamwatch.store import Journal, Store
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Store]:
+    store = await Store.open(url)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def journal(url: str, **options: object) -> AsyncIterator[Journal]:
+    one = Journal(url, **{"timeout": 2.0, **options})  # type: ignore[arg-type]
+    try:
+        yield one
+    finally:
+        await one.close(deadline=1.0)
+
+
+async def new_database(server: str) -> str:
+    import asyncpg
+
+    connection = await asyncpg.connect(server)
+    name = f"seamwatch_{random.getrandbits(60)}"
+    await connection.execute(f"CREATE DATABASE {name}")
+    await connection.close()
+    return server.replace("/postgres?", f"/{name}?")
