@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from hostile import HANG, RESET, Hostile, gzip_bomb, page, says, sends
 from seamwatch.config.models import ModelSection
+from seamwatch.config.reach import HttpTarget
 from seamwatch.errors import ReadError, Reason, SeamwatchError
 from seamwatch.fetch import Fetcher
 from seamwatch.models import PROTOCOLS, ModelClient, build
@@ -39,7 +40,7 @@ def test_every_protocol_of_the_configuration_has_a_client() -> None:
     kinds = {
         name
         for name, field in ModelSection.model_fields.items()
-        if name not in ("stage", "timeout", "concurrency", "budget")
+        if any(issubclass(kind, HttpTarget) for kind in get_args(field.annotation))
     }
     assert set(PROTOCOLS) == kinds
 
@@ -95,6 +96,7 @@ async def test_everything_that_an_answer_may_tell_is_read(fetcher: Fetcher) -> N
     document = {
         "result": {"label": ["a", "b"], "confidence": 0.75},
         "all": {"a": 0.75, "b": 1},
+        "before": {"threshold": "c"},
         "meta": {"version": 3},
         "declined": True,
     }
@@ -104,12 +106,14 @@ async def test_everything_that_an_answer_may_tell_is_read(fetcher: Fetcher) -> N
         answer="result.label",
         score="result.confidence",
         scores="all",
+        candidate="before.threshold",
         answered_by="meta.version",
         refused="declined",
     )
     assert answer.value == ["a", "b"]
     assert (answer.score, answer.scores) == (0.75, {"a": 0.75, "b": 1.0})
     assert (answer.answered_by, answer.refused) == ("3", True)
+    assert answer.candidate == "c"
 
 
 @pytest.mark.parametrize(
@@ -249,3 +253,51 @@ async def test_an_item_that_does_not_fit_is_a_failure_that_names_it_and_costs_no
 def test_a_header_that_cannot_be_sent_is_found_when_the_client_is_built() -> None:
     with pytest.raises(SeamwatchError, match="headers: "):
         client(Fetcher(), "http://model/", headers={"X": "a\nb"})
+
+
+async def test_the_first_answer_without_a_value_is_told_once_with_its_names_and_no_value(
+    fetcher: Fetcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    document = {"result": {"label": "private words"}, "meta": 1, "line\nbreak": 2}
+    async with Hostile(says(document)) as server:
+        model = client(fetcher, server.url, headers={"X-Key": "sesame"})
+        for _ in range(3):
+            await model.ask(ITEM, timeout=5)
+    (told,) = caplog.messages
+    assert "has nothing at the answer's path 'label'; it has 'result', 'meta', 'line" in told
+    assert "private words" not in told
+    assert "\n" not in told
+
+
+async def test_names_in_the_log_are_few_and_short_and_hold_no_secret(
+    fetcher: Fetcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    document = {"sesame": 1} | {f"{n}{'x' * 999}": n for n in range(999)}
+    await asked(fetcher, says(document), headers={"X-Key": "sesame"})
+    (told,) = caplog.messages
+    assert "sesame" not in told
+    assert len(told) < 900
+
+
+@pytest.mark.parametrize(
+    ("body", "says_what"),
+    [
+        (b"<html>busy</html>", "the answer is not JSON"),
+        (b"[]", "it is a list"),
+        (b"42", "it is a single value"),
+        (b"{}", "it has no name at all"),
+    ],
+)
+async def test_other_rubbish_is_told_as_well(
+    fetcher: Fetcher, body: bytes, says_what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await asked(fetcher, page(body))
+    assert says_what in caplog.text
+    assert "busy" not in caplog.text.replace("the answer", "")
+
+
+async def test_an_answer_that_declines_needs_no_value_and_is_not_told(
+    fetcher: Fetcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    await asked(fetcher, says({"label": None, "declined": True}), refused="declined")
+    assert caplog.messages == []

@@ -366,3 +366,25 @@ def test_settings_that_could_never_work_are_refused(settings: Any, says: str) ->
     with pytest.raises(ValidationError) as caught:
         client(Fetcher(), **({"url": "http://server"} | settings))
     assert says in str(caught.value)
+
+
+async def test_the_answer_before_the_threshold_is_a_tensor_of_its_own(fetcher: Fetcher) -> None:
+    outputs = [output("predict", "BYTES", ["declined"]), output("raw", "INT64", [2])]
+    async with v2(*outputs) as server:
+        model = client(fetcher, server.url, candidate="raw", labels=WINES)
+        answer = await model.ask(ITEM, timeout=5)
+        asked = server.asked[0]["outputs"]
+    assert (answer.value, answer.candidate) == ("declined", "barbera")
+    assert asked == [{"name": "predict"}, {"name": "raw"}]
+
+
+async def test_a_response_without_the_tensor_is_told_once_with_the_names_it_has(
+    fetcher: Fetcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with v2(output("label", "BYTES", ["private"])) as server:
+        model = client(fetcher, server.url)
+        for _ in range(3):
+            await model.ask(ITEM, timeout=5)
+    (told,) = caplog.messages
+    assert "has nothing in the output tensor 'predict'; it has 'label'" in told
+    assert "private" not in told

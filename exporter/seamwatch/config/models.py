@@ -29,6 +29,8 @@ class HttpModel(HttpTarget):
     """Where its confidence stands."""
     scores: Expression | None = None
     """Where a mapping of label to score stands."""
+    candidate: Expression | None = None
+    """Where the answer before the threshold stands, where the pipeline abstains under one."""
     answered_by: Expression | None = None
     """Where the version that really answered stands."""
     refused: Expression | None = None
@@ -100,6 +102,10 @@ class OpenInferenceModel(HttpTarget):
     """Name of the output tensor with the answer."""
     score: str | None = None
     """Name of the output tensor with its confidence."""
+    candidate: str | None = None
+    """Name of the output tensor with the answer before the threshold, where the model abstains
+    under one.
+    """
     labels: Texts | None = None
     """The label of each class index, where the answer is an index."""
 

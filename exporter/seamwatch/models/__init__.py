@@ -12,6 +12,7 @@ from seamwatch.models.budget import Budget
 from seamwatch.models.concurrency import AdaptiveLimit
 from seamwatch.models.http import HttpClient
 from seamwatch.models.open_inference import OpenInferenceClient
+from seamwatch.models.variants import variant
 
 __all__ = [
     "PROTOCOLS",
@@ -22,6 +23,7 @@ __all__ = [
     "ask_all",
     "budget_of",
     "build",
+    "variant",
 ]
 
 PROTOCOLS: Mapping[str, Callable[[Any, Fetcher], ModelClient]] = {

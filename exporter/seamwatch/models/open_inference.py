@@ -15,7 +15,7 @@ import orjson
 from seamwatch.config.models import OpenInferenceModel
 from seamwatch.errors import ReadError, Reason
 from seamwatch.fetch import Endpoint, Fetcher
-from seamwatch.models.http import JSON_HEADERS, failed, finite, host_of, version
+from seamwatch.models.http import JSON_HEADERS, Rubbish, failed, finite, host_of, version
 from seamwatch.models.template import as_json
 from seamwatch.models.tensor import Tensor, flat
 from seamwatch.pipeline import Answer, GoldenItem
@@ -36,13 +36,14 @@ class OpenInferenceClient:
             self._model += f"/versions/{quote(section.version, safe='')}"
         self._infer = f"{self._model}/infer"
         self._inputs = [Tensor(tensor) for tensor in section.inputs]
-        names = [section.answer]
-        if section.score is not None and section.score != section.answer:
-            names.append(section.score)
+        named = (section.answer, section.score, section.candidate)
+        names = [name for name in dict.fromkeys(named) if name is not None]
         self._fixed: dict[str, Any] = {"outputs": [{"name": name} for name in names]}
         if section.parameters:
             self._fixed["parameters"] = section.parameters
         self._answer, self._score, self._labels = section.answer, section.score, section.labels
+        self._candidate = section.candidate
+        self._rubbish = Rubbish(self._endpoint, f"in the output tensor {section.answer!r}")
         self._ids = (f"seamwatch-{secrets.token_hex(8)}-{number}" for number in itertools.count())
         self.host = host_of(self._endpoint)
         self.version = section.version
@@ -101,8 +102,12 @@ class OpenInferenceClient:
             if isinstance(tensor, dict) and isinstance(tensor.get("name"), str)
         }
         score, scores = self._scored(tensors.get(self._score or ""))
+        value = self._value(tensors.get(self._answer))
+        if value is None:
+            self._rubbish.note(tensors or found)
         return Answer(
-            value=self._value(tensors.get(self._answer)),
+            value=value,
+            candidate=self._value(tensors.get(self._candidate or "")),
             score=score,
             scores=scores,
             answered_by=version(found.get("model_version")),
