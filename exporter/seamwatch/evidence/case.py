@@ -1,0 +1,333 @@
+"""One pipeline's case: what its probes prove so far, from running to halted and back.
+
+Pure and small: a probe costs O(K) for K bets, plus one addition for each slice. The state is a few
+dozen numbers; restored from JSON it goes on bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from math import fsum, log
+from typing import Any, Self
+
+from seamwatch.evidence.blessing import FLAKY, SOLID
+from seamwatch.evidence.esr import MIRROR_RHOS, Detector, Mirror
+from seamwatch.evidence.terms import Terms
+
+STATE_VERSION = 1
+_CLASSES = (SOLID, FLAKY, "")
+_RECOVERING_AT = 0.5  # share of the way, on a log scale, of the recovery's own limit
+_RELAPSE_AT = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What one probe amounts to."""
+
+    x: float | None  # in [0, 1]; None: error or timeout, a third outcome that is no evidence
+    slice: str = ""
+    item_class: str = ""  # "solid", "flaky", or "" where nothing is blessed
+    focused: bool = False  # asked because its slice looks bad: no sample of the whole set
+    at: float = 0.0  # wall clock; carried for the reader, it changes nothing
+
+
+class Standing(StrEnum):
+    """What the evidence says of a pipeline."""
+
+    RUNNING = "running"
+    SUSPECT = "suspect"
+    HALTED = "halted"
+    RECOVERING = "recovering"
+
+
+class Event(StrEnum):
+    """What a probe, or a person who resumes, changed."""
+
+    SUSPECT = "suspect"
+    CALM = "calm"
+    HALT = "halt"
+    TICKET = "ticket"
+    RECOVERING = "recovering"
+    RELAPSE = "relapse"
+    RECOVERED = "recovered"
+    RESUME = "resume"
+
+
+@dataclass(frozen=True, slots=True)
+class _Halt:
+    """What there was to say at the last halt; the detectors themselves start over."""
+
+    severity: float | None
+    worst_slice: str | None
+
+
+class Case:
+    """The evidence on one pipeline under fixed *terms*; one writer, not safe between threads.
+
+    S = (1 - w) S_pooled + w sum_s S_s. A probe moves S_pooled and at most one S_s, and each of
+    them gains at most 1 in expectation while its null holds, so S gains at most 1 a probe and
+    the bound N / A is that of a single detector.
+    """
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self.standing = Standing.RUNNING
+        self.ordinal = 0  # probes taken, errors too
+        self.errors = 0
+        self.recovered = False  # the mirror reached its limit; a resume is waited for
+        self._halt: _Halt | None = None
+        self._nulls = {kind: (terms.null(kind), terms.ticket_null(kind)) for kind in _CLASSES}
+        self._bounds = {kind: terms.recovery_bound(kind) for kind in _CLASSES}
+        self._slice_nulls = {
+            (name, kind): null
+            for name in terms.slice_floors
+            for kind in _CLASSES
+            if (null := terms.slice_null(name, kind)) is not None
+        }
+        self._suspect_at = terms.limit**terms.suspect_from
+        self._calm_at = terms.limit**terms.calm_at
+        self._focus_at = terms.limit**terms.focus_at
+        self._recovering_at = terms.resume_limit**_RECOVERING_AT
+        self._relapse_at = terms.resume_limit**_RELAPSE_AT
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self._reset_halting()
+        self._ticket = Detector()
+        self._mirror = self._new_mirror()
+
+    def _reset_halting(self) -> None:
+        self._pooled = Detector()
+        named = sorted({name for name, _ in self._slice_nulls})
+        self._slices = {name: Detector() for name in named}
+        self._s = 0.0
+
+    def _new_mirror(self, r: Collection[float] = ()) -> Mirror:
+        return Mirror(tuple(r), ceiling=self.terms.resume_limit * len(MIRROR_RHOS))
+
+    # Taking probes
+
+    def take(self, probe: Probe) -> tuple[Event, ...]:
+        """Take the next probe and return what it changed, in order.
+
+        Raises:
+            ValueError: x is not in [0, 1]; the case is as it was before.
+        """
+        x = probe.x
+        if x is None:
+            self.ordinal += 1
+            self.errors += 1
+            return ()
+        if not 0.0 <= x <= 1.0:
+            raise ValueError(f"an outcome must lie in [0, 1], not {x}")
+        self.ordinal += 1
+        if self.standing in (Standing.HALTED, Standing.RECOVERING):
+            return self._recover(x, probe)
+        return self._accuse(x, probe)
+
+    def _accuse(self, x: float, probe: Probe) -> tuple[Event, ...]:
+        kind = probe.item_class
+        null, ticket_null = self._nulls[kind]
+        moved = self._slices and self._take_slice(x, probe)
+        ticket = False
+        if not probe.focused:
+            if null is not None:
+                self._pooled.take(x, null)
+                moved = True
+            if ticket_null is not None and self.terms.ticket_limit is not None:
+                ticket = self._ticket.take(x, ticket_null) >= self.terms.ticket_limit
+                if ticket:
+                    self._ticket = Detector()
+        events = (Event.TICKET,) if ticket else ()
+        return events + self._judge() if moved else events
+
+    def _take_slice(self, x: float, probe: Probe) -> bool:
+        null = self._slice_nulls.get((probe.slice, probe.item_class))
+        if null is None:
+            return False
+        self._slices[probe.slice].take(x, null)
+        return True
+
+    def _judge(self) -> tuple[Event, ...]:
+        self._s = s = self._combined()
+        if s >= self.terms.limit:
+            self._halt = _Halt(self._pooled.severity(), self._worst())
+            self._reset_halting()
+            self._mirror = self._new_mirror()
+            self.recovered = False
+            self.standing = Standing.HALTED
+            return (Event.HALT,)
+        if self.standing is Standing.RUNNING and s >= self._suspect_at:
+            self.standing = Standing.SUSPECT
+            return (Event.SUSPECT,)
+        if self.standing is Standing.SUSPECT and s < self._calm_at:
+            self.standing = Standing.RUNNING
+            return (Event.CALM,)
+        return ()
+
+    def _combined(self) -> float:
+        if not self._slices:
+            return self._pooled.s
+        weight = self.terms.slice_weight
+        slices = fsum([detector.s for detector in self._slices.values()])
+        return (1.0 - weight) * self._pooled.s + weight * slices
+
+    def _recover(self, x: float, probe: Probe) -> tuple[Event, ...]:
+        bound = self._bounds[probe.item_class]
+        if probe.focused or bound is None:
+            return ()
+        s = self._mirror.take(x, bound, worst=self.terms.recovery_worst)
+        events: list[Event] = []
+        if self.standing is Standing.HALTED and s >= self._recovering_at:
+            self.standing = Standing.RECOVERING
+            events.append(Event.RECOVERING)
+        elif self.standing is Standing.RECOVERING and s < self._relapse_at:
+            self.standing = Standing.HALTED
+            self.recovered = False
+            events.append(Event.RELAPSE)
+        if not self.recovered and s >= self.terms.resume_limit:
+            self.recovered = True
+            events.append(Event.RECOVERED)
+        return tuple(events)
+
+    def resume(self) -> tuple[Event, ...]:
+        """Run again, with all evidence forgotten; nothing happens unless the case is halted."""
+        if self.standing not in (Standing.HALTED, Standing.RECOVERING):
+            return ()
+        self._start_over()
+        self._halt = None
+        self.recovered = False
+        self.standing = Standing.RUNNING
+        return (Event.RESUME,)
+
+    # Reading it
+
+    @property
+    def halted(self) -> bool:
+        """Say whether it is halted, recovering or not."""
+        return self.standing in (Standing.HALTED, Standing.RECOVERING)
+
+    @property
+    def ratio(self) -> float:
+        """How far on the way to a halt: log S / log A in [0, 1]; 1 while halted."""
+        return 1.0 if self.halted else _way(self._s, self.terms.limit)
+
+    @property
+    def baseline_ratio(self) -> float | None:
+        """How far on the way to a ticket; None without a baseline. It rests while halted."""
+        if self.terms.ticket_limit is None or self.terms.ticket_floor is None:
+            return None
+        return _way(self._ticket.s, self.terms.ticket_limit)
+
+    @property
+    def recovery_ratio(self) -> float | None:
+        """How far on the way to recovered; None unless halted."""
+        return _way(self._mirror.s, self.terms.resume_limit) if self.halted else None
+
+    @property
+    def slice_ratios(self) -> Mapping[str, float]:
+        """How far each slice that has a detector is on the way by itself; empty while halted."""
+        if self.halted:
+            return {}
+        return {name: _way(d.s, self.terms.limit) for name, d in self._slices.items()}
+
+    @property
+    def worst_slice(self) -> str | None:
+        """The slice with the most evidence against it (while halted: at the halt), if any."""
+        return self._halt.worst_slice if self._halt else self._worst()
+
+    @property
+    def focus_slice(self) -> str | None:
+        """The slice that half of the probes should go to; None: ask round-robin."""
+        if not self.terms.focus or self.halted:
+            return None
+        worst = self._worst()
+        return worst if worst is not None and self._slices[worst].s >= self._focus_at else None
+
+    @property
+    def severity(self) -> float | None:
+        """The relative loss that the evidence speaks for (0.25: a quarter); None while running."""
+        if self._halt:
+            return self._halt.severity
+        return self._pooled.severity() if self.standing is Standing.SUSPECT else None
+
+    def _worst(self) -> str | None:
+        most = max(self._slices.values(), key=lambda detector: detector.s, default=None)
+        if most is None or most.s <= 0.0:
+            return None
+        return next(name for name, detector in self._slices.items() if detector is most)
+
+    # Keeping it
+
+    def state(self) -> dict[str, Any]:
+        """Return all of the case but its terms, as values that JSON keeps bit for bit."""
+        return {
+            "version": STATE_VERSION,
+            "terms": self.terms.digest,
+            "standing": self.standing.value,
+            "ordinal": self.ordinal,
+            "errors": self.errors,
+            "recovered": self.recovered,
+            "halt": self._halt and [self._halt.severity, self._halt.worst_slice],
+            "pooled": list(self._pooled.r),
+            "slices": {name: list(d.r) for name, d in self._slices.items() if d.s > 0.0},
+            "ticket": list(self._ticket.r),
+            "mirror": list(self._mirror.r),
+        }
+
+    @classmethod
+    def restored(cls, terms: Terms, state: Mapping[str, Any]) -> Self:
+        """Return the case as it was when ``state`` was taken.
+
+        Raises:
+            ValueError: the state is of other terms, or of another version of seamwatch.
+        """
+        if state.get("version") != STATE_VERSION:
+            raise ValueError(
+                f"evidence of version {state.get('version')} was found, not {STATE_VERSION}"
+            )
+        if state["terms"] != terms.digest:
+            raise ValueError("the evidence was gathered on other terms")
+        case = cls(terms)
+        case.standing = Standing(state["standing"])
+        case.ordinal = state["ordinal"]
+        case.errors = state["errors"]
+        case.recovered = state["recovered"]
+        case._halt = _Halt(*state["halt"]) if state["halt"] else None
+        case._pooled = Detector(state["pooled"])
+        for name, r in state["slices"].items():
+            case._slices[name] = Detector(r)
+        case._ticket = Detector(state["ticket"])
+        case._mirror = case._new_mirror(state["mirror"])
+        case._s = case._combined()
+        return case
+
+
+def replay(
+    terms: Terms,
+    probes: Iterable[Probe],
+    state: Mapping[str, Any] | None = None,
+    *,
+    resumes: Collection[int] = (),
+) -> tuple[Case, list[tuple[int, Event]]]:
+    """Take *probes* again, from *state* on, and return the case with its (ordinal, event) pairs.
+
+    *resumes* are the ordinals after which a person, or automatic resumption, resumed; one that
+    the state has seen already changes nothing.
+    """
+    case = Case(terms) if state is None else Case.restored(terms, state)
+    events: list[tuple[int, Event]] = []
+    if case.ordinal in resumes:
+        events += [(case.ordinal, event) for event in case.resume()]
+    for probe in probes:
+        events += [(case.ordinal, event) for event in case.take(probe)]
+        if case.ordinal in resumes:
+            events += [(case.ordinal, event) for event in case.resume()]
+    return case, events
+
+
+def _way(s: float, limit: float) -> float:
+    """Return log s / log limit in [0, 1]."""
+    return min(log(s) / log(limit), 1.0) if s > 1.0 else 0.0

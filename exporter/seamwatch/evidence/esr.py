@@ -1,0 +1,94 @@
+"""The mixture e-SR: a dozen bets on how much was lost, and its mirror for recovery.
+
+Sums go through ``math.fsum``, which rounds exactly: the built-in ``sum`` adds up differently from
+Python 3.12 on, and a replay must give the same bits on every version. For the same reason the bets
+are literals instead of calls of the platform's ``exp``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import fsum
+
+# Twelve bets, log-spaced from 0.01 to 0.97: the relative loss each of them expects.
+RHOS: tuple[float, ...] = (
+    0.01, 0.0151571, 0.0229737, 0.0348214, 0.0527792, 0.0799978,
+    0.121253, 0.183785, 0.278564, 0.422222, 0.639965, 0.97,
+)  # fmt: skip
+MIRROR_RHOS: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97)
+HIGHEST_NULL = 0.998  # a null of 1 would make one wrong answer infinite evidence
+CEILING = 1e300  # of one bet; times the largest gain of a probe, 485, it is still a float
+
+
+class Detector:
+    """Evidence that the mean fell below its null; *r* holds one Shiryaev-Roberts sum per bet.
+
+    ``s``, the mean of the bets, is compared with the limit A. Starting a bet at every probe,
+    R <- (1 + R) L with E[L] <= 1, makes ``s - probes`` a supermartingale while the null holds.
+    """
+
+    __slots__ = ("r", "rhos", "s")
+
+    def __init__(self, r: Sequence[float] = (), rhos: tuple[float, ...] = RHOS) -> None:
+        self.rhos = rhos
+        self.r = tuple(r) or (0.0,) * len(rhos)
+        if len(self.r) != len(rhos):
+            raise ValueError(f"{len(self.r)} sums were given for {len(rhos)} bets")
+        self.s = fsum(self.r) / len(rhos)
+
+    def take(self, x: float, m: float) -> float:
+        """Take outcome *x* in [0, 1] of a probe whose null mean is *m* in [0, 1]; return ``s``.
+
+        L_k = 1 + rho_k (m - x) / (1 - m), which is never negative and for right/wrong outcomes
+        is the likelihood ratio of m (1 - rho_k) against m. A null above HIGHEST_NULL is taken for
+        HIGHEST_NULL, which only weakens the evidence.
+        """
+        if m > HIGHEST_NULL:
+            m = HIGHEST_NULL
+        c = (m - x) / (1.0 - m)
+        r = [(1.0 + sum_) * (1.0 + rho * c) for sum_, rho in zip(self.r, self.rhos, strict=True)]
+        s = fsum(r) / len(r)
+        if s > CEILING / len(r):
+            r = [min(sum_, CEILING) for sum_ in r]
+            s = fsum(r) / len(r)
+        self.r = tuple(r)
+        self.s = s
+        return s
+
+    def severity(self) -> float | None:
+        """Return the relative loss (0.25: a quarter of the null) that pays best; None so far."""
+        best = max(self.r)
+        return self.rhos[self.r.index(best)] if best > 0.0 else None
+
+
+class Mirror:
+    """Evidence, from the moment of a halt, that the mean is above *r* again.
+
+    No sum grows beyond *ceiling*, so that a fall after the recovery shows soon; less evidence is
+    always allowed.
+    """
+
+    __slots__ = ("ceiling", "r", "s")
+
+    def __init__(self, r: Sequence[float] = (), *, ceiling: float = CEILING) -> None:
+        self.r = tuple(r) or (0.0,) * len(MIRROR_RHOS)
+        if len(self.r) != len(MIRROR_RHOS):
+            raise ValueError(f"{len(self.r)} sums were given for {len(MIRROR_RHOS)} bets")
+        self.ceiling = min(ceiling, CEILING)
+        self.s = fsum(self.r) / len(self.r)
+
+    def take(self, x: float, r: float, *, worst: float | None = None) -> float:
+        """Take outcome *x* in [0, 1] against the bound *r* of its mean; return ``s``.
+
+        L_k = 1 + rho_k (x - r) / worst; *worst* (default *r*) is the most that any probe of this
+        series can lie below its bound, at least *r*, so that L never is negative.
+        """
+        c = (x - r) / (r if worst is None else worst)
+        top = self.ceiling
+        grown = [
+            min((1.0 + sum_) * (1.0 + rho * c), top)
+            for sum_, rho in zip(self.r, MIRROR_RHOS, strict=True)
+        ]
+        self.r = tuple(grown)
+        self.s = fsum(grown) / len(grown)
+        return self.s
