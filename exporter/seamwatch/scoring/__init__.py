@@ -10,10 +10,12 @@ from seamwatch.scoring.batch import measures
 from seamwatch.scoring.columns import Columns, columns
 from seamwatch.scoring.intervals import estimate, wilson
 from seamwatch.scoring.rules import Rules, label_of
+from seamwatch.scoring.targets import ENOUGH, reaches, stays_under
 from seamwatch.scoring.verdicts import judge
 from seamwatch.scoring.window import Window
 
 __all__ = [
+    "ENOUGH",
     "Columns",
     "Rules",
     "Window",
@@ -22,5 +24,7 @@ __all__ = [
     "judge",
     "label_of",
     "measures",
+    "reaches",
+    "stays_under",
     "wilson",
 ]

@@ -9,12 +9,10 @@ from typing import NamedTuple
 
 from seamwatch.errors import Reason
 from seamwatch.freshness import Freshness, Publication, freshness, keeps_data_age, remember
-from seamwatch.pipeline import Estimate, Observation, Pipeline, Reading
+from seamwatch.pipeline import Observation, Pipeline, Reading
+from seamwatch.scoring.targets import ENOUGH, reaches
 from seamwatch.skew import skews
 from seamwatch.snapshot import EndToEnd, GoldenState, ProbeState, Snapshot, StageState
-
-ENOUGH = 30
-"""Answers from which a ratio is compared with its target, or a whole window if that is smaller."""
 
 
 class Change(NamedTuple):
@@ -112,19 +110,6 @@ def verdict(
         accuracy=reaches(golden.accuracy, targets.accuracy, enough=enough),
         availability=reaches(golden.availability, targets.availability, enough=enough),
     )
-
-
-def reaches(estimate: Estimate | None, target: float | None, *, enough: int) -> bool | None:
-    """Say whether *estimate* reaches *target*; None when that cannot be told.
-
-    Under *enough* answers it cannot: looked at after every answer, a first wrong one would miss
-    any target above 0.79, the upper end of the interval of 0 in 1.
-    """
-    if estimate is None or target is None or estimate.n < enough:
-        return None
-    if estimate.value >= target:
-        return True
-    return False if estimate.upper < target else None
 
 
 def silent_failure(
