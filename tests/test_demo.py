@@ -62,10 +62,10 @@ def command(*words: object) -> list[str]:
 
 
 def free_port() -> int:
-    """Return the first of eight free ports, below those that systems give out on their own."""
+    """Return the first of nine free ports, below those that systems give out on their own."""
     while True:
         first = random.randrange(20_000, 30_000)
-        if not any(map(in_use, range(first, first + 8))):
+        if not any(map(in_use, range(first, first + 9))):
             return first
 
 
@@ -103,7 +103,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         code = running.stop()
     assert code == 0, running.out.read_text()
     assert living_in(folder) == []
-    assert not any(map(in_use, range(running.port, running.port + 8)))
+    assert not any(map(in_use, range(running.port, running.port + 9)))
     assert "Traceback" not in running.out.read_text()
     assert "level=error" not in (folder / "exporter.log").read_text()
 

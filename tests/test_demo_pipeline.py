@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from seamwatch.demo.example import STAGES
 from seamwatch.demo.facts import load
 from seamwatch.demo.faults import FAULTS, THE_STORY, expand
 from seamwatch.demo.feed import Feed
@@ -58,7 +59,10 @@ class Pipeline:
         )
 
     def ask(self, question: str, **headers: str) -> dict[str, Any]:
-        body = json.dumps({"question": question})
+        return self.post({"question": question}, **headers)
+
+    def post(self, asked: dict[str, str], **headers: str) -> dict[str, Any]:
+        body = json.dumps(asked)
         self._endpoint.request(
             "POST", "/answer", body, {"Content-Type": "application/json", **headers}
         )
@@ -82,11 +86,7 @@ class Pipeline:
         return self.verdicts(each=1)["right"] / len(self.golden)
 
     def health(self) -> dict[str, str]:
-        return {
-            stage: self.get(stage, "health")["status"]
-            for stage in self.addresses
-            if stage != "control"
-        }
+        return {stage: self.get(stage, "health")["status"] for stage in STAGES}
 
 
 @pytest.fixture(scope="module")
@@ -237,6 +237,48 @@ def test_a_fallback_answers_under_the_asked_name_and_says_so_only_in_answered_by
     pipeline.put("break", "fallback-model")
     assert pipeline.get("answer", "meta")["version"] == declared
     assert pipeline.ask("can I use anchor positioning")["answered_by"] != declared
+
+
+def test_the_shadow_deployment_answers_from_the_newest_release_while_the_mirror_stands_still(
+    pipeline: Pipeline,
+) -> None:
+    questions_now = [item["input"]["question"] for item in pipeline.golden[::10]]
+    healthy = [pipeline.ask(question) for question in questions_now]
+    pipeline.put("break", "late-data")
+    shadow = f"{pipeline.addresses['shadow']}/answer"
+    said = [pipeline.client.post(shadow, json={"question": one}).json() for one in questions_now]
+    assert said == healthy
+    assert [pipeline.ask(question) for question in questions_now] != healthy
+
+
+def test_a_question_can_be_encoded_as_the_index_was(pipeline: Pipeline) -> None:
+    questions_now = [item["input"]["question"] for item in pipeline.golden[::10]]
+    healthy = [pipeline.ask(question) for question in questions_now]
+    pipeline.put("break", "embedding-skew")
+    assert [pipeline.post({"question": one, "encoder": "index"}) for one in questions_now] == (
+        healthy
+    )
+    assert [pipeline.ask(question) for question in questions_now] != healthy
+
+
+def test_a_priority_question_gets_the_slot_that_is_kept_for_it(pipeline: Pipeline) -> None:
+    healthy = pipeline.ask("can I use anchor positioning")
+    pipeline.put("break", "fallback-model")
+    asked = {"question": "can I use anchor positioning", "tier": "priority"}
+    assert pipeline.post(asked) == healthy
+    assert pipeline.ask("can I use anchor positioning") != healthy
+
+
+@pytest.mark.parametrize("field", ["encoder", "tier"])
+def test_an_unknown_choice_gets_a_400_that_lists_the_known_ones(
+    pipeline: Pipeline, field: str
+) -> None:
+    answer = pipeline.client.post(
+        f"{pipeline.addresses['answer']}/answer", json={"question": "?", field: "golden"}
+    )
+    assert answer.status_code == 400
+    assert field in answer.text
+    assert {"encoder": "index", "tier": "priority"}[field] in answer.text
 
 
 def test_jobs_run_on_their_own_and_move_the_watermark(pipeline: Pipeline) -> None:

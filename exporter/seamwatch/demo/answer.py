@@ -12,6 +12,23 @@ from seamwatch.demo.vitals import Vitals
 
 PRIMARY, FALLBACK = "nearest-document-2", "names-only-1"
 SLOTS = 4  # requests that the primary model takes at once
+RESERVED = 1  # one more, for callers who ask for the priority tier
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Which way a question takes; each field is something that callers of such pipelines can ask.
+
+    Asking goes round one thing that may be broken and meets everything else as it is.
+    """
+
+    bypass_cache: bool = False  # search now, whatever was found before
+    shadow: bool = False  # search the index of the shadow deployment
+    index_encoder: bool = False  # encode the question as the index's documents were encoded
+    priority: bool = False  # take the slot that is kept free for it
+
+
+PLAIN = Route()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +38,7 @@ class Reply:
     label: str
     score: float
     answered_by: str
+    candidate: str | None  # the label before the threshold; None: no threshold was applied
 
 
 class NamesOnly:
@@ -38,7 +56,7 @@ class NamesOnly:
         vectors = self._encoder.encode([question])
         shares = self._model.predict_proba(vectors)[0]
         best = int(shares.argmax())
-        return Reply(str(self._model.classes_[best]), float(shares[best]), FALLBACK)
+        return Reply(str(self._model.classes_[best]), float(shares[best]), FALLBACK, None)
 
 
 class Gateway:
@@ -46,21 +64,21 @@ class Gateway:
 
     team, name = "platform", "answer"
 
-    def __init__(self, primary: Callable[[str, bool], Reply], fallback: NamesOnly) -> None:
+    def __init__(self, primary: Callable[[str, Route], Reply], fallback: NamesOnly) -> None:
         self.slots = SLOTS
         self.vitals = Vitals()
         self._primary = primary
         self._fallback = fallback
         self._busy = 0
 
-    def answer(self, question: str, *, bypass: bool = False) -> Reply:
-        """Return an answer; *bypass* asks for one that comes from no cache."""
+    def answer(self, question: str, route: Route) -> Reply:
+        """Return an answer, from the fallback where no slot is free."""
         with self.vitals.call():
-            if self._busy >= self.slots:
+            if self._busy >= self.slots + RESERVED * route.priority:
                 return self._fallback.answer(question)
             self._busy += 1
             try:
-                return self._primary(question, bypass)
+                return self._primary(question, route)
             finally:
                 self._busy -= 1
 

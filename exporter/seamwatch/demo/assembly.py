@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from seamwatch.demo.answer import PRIMARY, Gateway, NamesOnly, Reply
+from seamwatch.demo.answer import PLAIN, PRIMARY, Gateway, NamesOnly, Reply, Route
 from seamwatch.demo.cache import Cache
 from seamwatch.demo.decision import Decision, tune
 from seamwatch.demo.embedding import Embedding
@@ -14,7 +14,7 @@ from seamwatch.demo.encoder import IN_SERVICE, Encoder
 from seamwatch.demo.facts import Facts
 from seamwatch.demo.feed import Feed
 from seamwatch.demo.index import Hit, Index, IndexJob
-from seamwatch.demo.ingest import Ingest
+from seamwatch.demo.ingest import Ingest, batch_name
 from seamwatch.demo.questions import is_hot, questions, wording
 
 
@@ -42,6 +42,9 @@ class Assembly:
         encoder = Encoder(IN_SERVICE, [document.text for document in newest])
         self.embedding = Embedding(encoder)
         self.index = IndexJob(folder / "index.json", encoder)
+        # What team data would serve after ingesting everything once more: built by the same recipe
+        # straight from what was published, past the mirror and the ingest job.
+        self.shadow = Index(batch_name(facts.newest, newest), newest, encoder)
         self.cache = Cache()
         self.decision = Decision(tune(IN_SERVICE, newest, questions(facts, golden=False)))
         self.gateway = Gateway(self._primary, NamesOnly(newest, encoder))
@@ -63,9 +66,10 @@ class Assembly:
         self.ingest.run(now=now)
         batch, documents = self.ingest.documents()
         self.index.run(batch, documents, now=now)
-        key = self._key()
+        index, encoder = self.index.index, self.embedding.encoder
+        key = index.version, encoder.version
         if self.cache.needs_warming(key):
-            self.cache.warm(self.find_hot(self.index.index, self.embedding.encoder), key)
+            self.cache.warm(self.find_hot(index, encoder), key)
         self.cache.check(now=now, complete_until=self.ingest.meta()["watermark"])
 
     def find_hot(
@@ -84,30 +88,29 @@ class Assembly:
         ]
         return dict(zip(texts, index.search(encoder.encode(texts)), strict=True))
 
-    def answer(self, question: str, *, bypass: bool = False) -> Reply:
+    def answer(self, question: str, route: Route = PLAIN) -> Reply:
         """Return what the endpoint answers."""
-        return self.gateway.answer(question, bypass=bypass)
+        return self.gateway.answer(question, route)
 
-    def _primary(self, question: str, bypass: bool) -> Reply:
-        hit = self._recall(question, bypass)
-        return Reply(self.decision.label(hit), hit.score, PRIMARY)
+    def _primary(self, question: str, route: Route) -> Reply:
+        hit = self._recall(question, route)
+        return Reply(self.decision.label(hit), hit.score, PRIMARY, hit.label)
 
-    def _recall(self, question: str, bypass: bool) -> Hit:
-        key = self._key()
-        if bypass:
+    def _recall(self, question: str, route: Route) -> Hit:
+        index = self.shadow if route.shadow else self.index.index
+        encoder = self.index.encoder if route.index_encoder else self.embedding.encoder
+        key = index.version, encoder.version
+        if route.bypass_cache:
             self.cache.bypassed += 1
-            return self._search(question)
+            return self._search(question, index, encoder)
         with self.cache.vitals.call():
             found = self.cache.get(question, key)
         if found is None:
-            found = self._search(question)
+            found = self._search(question, index, encoder)
             self.cache.put(question, key, found)
         return found
 
-    def _search(self, question: str) -> Hit:
-        vector = self.embedding.encode(question)
+    def _search(self, question: str, index: Index, encoder: Encoder) -> Hit:
+        vector = self.embedding.encode(question, encoder)
         with self.index.vitals.call():
-            return self.index.index.search(vector)[0]
-
-    def _key(self) -> tuple[str, str]:
-        return self.index.index.version, self.embedding.encoder.version
+            return index.search(vector)[0]

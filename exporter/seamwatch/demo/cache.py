@@ -1,9 +1,9 @@
 """Team platform's first stage: what was found before for a question, in front of the search.
 
 Two parts. The *hot set* holds what people ask most; a job warms it whenever the index or the
-encoder is another one. Everything else is remembered under the versions that it was found with, so
+encoder is another one. All that is found counts only for the versions that it was found with, so
 that it is forgotten with them. Restoring the hot set from a dump pins it: it is served until
-somebody removes it, whatever index is in service.
+somebody removes it, whatever index and encoder are asked for.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Cache:
 
     def get(self, question: str, key: Key) -> Hit | None:
         """Return what was found for *question*, None if nothing was."""
-        hit = self._hot.get(question) or self._found.get((question, key))
+        hot = self._hot if self.pinned or self.warmed_from == key else {}
+        hit = hot.get(question) or self._found.get((question, key))
         if hit is None:
             self.misses += 1
         else:

@@ -17,10 +17,10 @@ class Embedding:
         self.encoder = encoder
         self.vitals = Vitals()
 
-    def encode(self, question: str) -> Any:
-        """Return the vector of one question, shape (1, dimensions)."""
+    def encode(self, question: str, encoder: Encoder) -> Any:
+        """Return the vector of one question, shape (1, dimensions), of one of the encoders."""
         with self.vitals.call():
-            return self.encoder.encode([question])
+            return encoder.encode([question])
 
     def meta(self) -> dict[str, Any]:
         """Return the stage contract. It keeps no copy of the data, so it has no watermark."""

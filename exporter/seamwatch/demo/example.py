@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from seamwatch.demo.ingest import STATE
 
 PIPELINE = "feature-answers"
+STAGES = ("ingest", "embedding", "index", "cache", "decision", "answer")  # in the order of ports
 
 TEMPLATE = """\
 # The demo's pipeline: four teams answer "can I use this web feature yet?".

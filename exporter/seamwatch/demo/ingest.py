@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
@@ -49,8 +50,7 @@ class Ingest:
             with closing(self._connect()) as connection, connection:
                 for page in pages:
                     _replace(connection, page)
-                batch = f"web-features@{release}+{_digest(connection)}"
-                _note(connection, now, 0, batch)
+                _note(connection, now, 0, batch_name(release, _documents(connection)))
         except (sqlite3.Error, KeyError, OSError):
             with closing(self._connect()) as connection, connection:
                 _note(connection, now, 1, None)
@@ -58,8 +58,7 @@ class Ingest:
     def documents(self) -> tuple[str, tuple[Document, ...]]:
         """Return the newest batch and what the table holds."""
         with closing(self._connect()) as connection:
-            rows = connection.execute("SELECT id, name, label FROM documents ORDER BY id")
-            documents = tuple(Document(*row) for row in rows)
+            documents = _documents(connection)
             last = connection.execute(
                 "SELECT batch FROM runs WHERE exit_code = 0 ORDER BY finished_at DESC LIMIT 1"
             ).fetchone()
@@ -103,9 +102,15 @@ def _replace(connection: sqlite3.Connection, page: Page) -> None:
         )
 
 
-def _digest(connection: sqlite3.Connection) -> str:
-    rows = connection.execute("SELECT id, name, label FROM documents ORDER BY id").fetchall()
-    return sha256(repr(rows).encode()).hexdigest()[:6]
+def batch_name(release: str, documents: Iterable[Document]) -> str:
+    """Name a batch after its content, *documents* in the order of their ids."""
+    rows = [(one.id, one.name, one.label) for one in documents]
+    return f"web-features@{release}+{sha256(repr(rows).encode()).hexdigest()[:6]}"
+
+
+def _documents(connection: sqlite3.Connection) -> tuple[Document, ...]:
+    rows = connection.execute("SELECT id, name, label FROM documents ORDER BY id")
+    return tuple(Document(*row) for row in rows)
 
 
 def _note(connection: sqlite3.Connection, now: float, code: int, batch: str | None) -> None:

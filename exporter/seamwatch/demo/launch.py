@@ -29,7 +29,7 @@ from seamwatch.errors import SeamwatchError
 HOST = "127.0.0.1"
 PATIENCE = 120.0  # seconds for a process to listen, on a machine that has much else to do
 GOODBYE = 8.0  # seconds from SIGTERM to SIGKILL
-STAGE_PORTS = 7  # six stages and the control port
+STAGE_PORTS = 8  # six stages, the control port, the shadow deployment
 LARGEST = 8 << 20  # bytes of an answer that are read
 OURS = ("demo.json", "pipeline.json", "index.json", "golden.jsonl", "seamwatch.yaml")
 DATABASES = ("documents.db", "seamwatch.db")
@@ -47,7 +47,7 @@ class Running:
     """Where a demo answers."""
 
     exporter: str
-    addresses: Mapping[str, str]  # stage or "control" -> base address
+    addresses: Mapping[str, str]  # stage, "control" or "shadow" -> base address
 
 
 class Demo:

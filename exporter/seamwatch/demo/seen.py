@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from seamwatch.demo.example import STAGES
 from seamwatch.demo.launch import Running, fetch
 
 Labels = Mapping[str, str]
@@ -83,11 +84,7 @@ class Page:
 
 def look(running: Running) -> Seen:
     """Read every page once."""
-    pages = tuple(
-        _team_page(name, address)
-        for name, address in running.addresses.items()
-        if name != "control"
-    )
+    pages = tuple(_team_page(name, running.addresses[name]) for name in STAGES)
     status = _json(f"{running.addresses['control']}/status")
     body = fetch(f"{running.exporter}/metrics")
     now = time.time()

@@ -1,4 +1,6 @@
-"""The pipeline's process: each stage on its own port, the jobs on a schedule, a control port.
+"""The pipeline's process: each stage on its own port, the jobs on a schedule, two ports more.
+
+One is the shadow deployment's, which answers from an index of its own; one breaks and heals.
 
 Started as ``python -m seamwatch.demo.serve FOLDER [FIRST_PORT]``. When everything listens, the
 addresses are written to ``FOLDER/pipeline.json``. SIGTERM ends it.
@@ -13,6 +15,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +23,9 @@ from typing import Any
 
 from aiohttp import web
 
+from seamwatch.demo.answer import Route
 from seamwatch.demo.assembly import Assembly, StagePage
+from seamwatch.demo.example import STAGES
 from seamwatch.demo.facts import load
 from seamwatch.demo.faults import FAULTS, expand
 from seamwatch.demo.questions import golden_items, write_golden
@@ -28,8 +33,9 @@ from seamwatch.errors import SeamwatchError
 
 EVERY = 3.0  # seconds between two runs of the jobs
 HOST = "127.0.0.1"
-STAGES = ("ingest", "embedding", "index", "cache", "decision", "answer")  # in the order of ports
 LONGEST_QUESTION = 1000  # characters
+ENCODERS = ("service", "index")  # that a question may be encoded with: ours, the index's
+TIERS = ("standard", "priority")
 
 log = logging.getLogger("seamwatch.demo")
 
@@ -94,14 +100,31 @@ class Service:
             app.router.add_post("/answer", self._answer)
         return app
 
+    def shadow(self) -> web.Application:
+        """Return the shadow deployment: the same way to an answer, through an index of its own."""
+        app = web.Application()
+        app.router.add_post("/answer", self._shadow_answer)
+        return app
+
     async def _answer(self, request: web.Request) -> web.Response:
+        return await self._ask(request, shadow=False)
+
+    async def _shadow_answer(self, request: web.Request) -> web.Response:
+        return await self._ask(request, shadow=True)
+
+    async def _ask(self, request: web.Request, *, shadow: bool) -> web.Response:
         body = await _json(request)
         question = body.get("question") if isinstance(body, dict) else None
         if not isinstance(question, str) or not 0 < len(question) <= LONGEST_QUESTION:
             text = f'send {{"question": "..."}} with at most {LONGEST_QUESTION} characters'
             raise web.HTTPBadRequest(text=text)
-        bypass = "no-cache" in request.headers.get("Cache-Control", "")
-        return web.json_response(asdict(self.assembly.answer(question, bypass=bypass)))
+        route = Route(
+            bypass_cache="no-cache" in request.headers.get("Cache-Control", ""),
+            shadow=shadow,
+            index_encoder=_choice(body, "encoder", ENCODERS) == "index",
+            priority=_choice(body, "tier", TIERS) == "priority",
+        )
+        return web.json_response(asdict(self.assembly.answer(question, route)))
 
     async def _status(self, _: web.Request) -> web.Response:
         return web.json_response({"pid": os.getpid(), "broken": list(self.broken)})
@@ -134,6 +157,14 @@ async def _json(request: web.Request) -> Any:
         raise web.HTTPBadRequest(text=f"the body is not JSON: {error}") from error
 
 
+def _choice(body: Mapping[str, Any], name: str, choices: tuple[str, ...]) -> str:
+    """Return the field *name*, the first of *choices* where it is absent."""
+    found = body.get(name, choices[0])
+    if found not in choices:
+        raise web.HTTPBadRequest(text=f'"{name}" is one of {", ".join(choices)}')
+    return str(found)
+
+
 async def serve(folder: Path, first_port: int) -> None:
     """Serve until SIGTERM or SIGINT; *first_port* 0 lets the system choose every port."""
     facts = load()
@@ -146,7 +177,8 @@ async def serve(folder: Path, first_port: int) -> None:
     addresses = {}
     try:
         pages = {name: service.pages(service.assembly.stages[name]) for name in STAGES}
-        for place, (name, app) in enumerate({**pages, "control": service.control()}.items()):
+        apps = {**pages, "control": service.control(), "shadow": service.shadow()}
+        for place, (name, app) in enumerate(apps.items()):
             runner = web.AppRunner(app, access_log=None)
             runners.append(runner)
             await runner.setup()
