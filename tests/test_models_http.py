@@ -40,7 +40,10 @@ def test_every_protocol_of_the_configuration_has_a_client() -> None:
     kinds = {
         name
         for name, field in ModelSection.model_fields.items()
-        if any(issubclass(kind, HttpTarget) for kind in get_args(field.annotation))
+        if any(
+            isinstance(kind, type) and issubclass(kind, HttpTarget)
+            for kind in get_args(field.annotation)
+        )
     }
     assert set(PROTOCOLS) == kinds
 
