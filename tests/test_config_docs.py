@@ -129,7 +129,7 @@ def kind(part: dict[str, Any]) -> str:
         return " ".join(f"`{word}`" for word in part["enum"])
     if "anyOf" in part:
         kinds = [kind(one) for one in part["anyOf"] if one.get("type") != "null"]
-        return "ratio" if kinds == ["number", "ratio"] else " or ".join(dict.fromkeys(kinds))
+        return " or ".join(dict.fromkeys(kinds))
     pattern = part.get("pattern", "")
     if pattern:
         marks = {"%$": "ratio", "w))+$": "duration", "GiB)$": "size"}

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seamwatch import golden
-from seamwatch.config.schema import GoldenSection, QualitySection
+from seamwatch.config.quality import QualitySection
+from seamwatch.config.schema import GoldenSection
 from seamwatch.errors import GoldenError
 from seamwatch.golden import Check, GoldenSet
 from seamwatch.golden.fields import FIELDS

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from seamwatch.config.schema import GoldenSection, QualitySection
+    from seamwatch.config.quality import QualitySection
+    from seamwatch.config.schema import GoldenSection
     from seamwatch.golden import Finding, GoldenSet
 
 TASKS = ("binary", "multiclass", "multilabel", "regression", "ranking", "text")
@@ -69,7 +70,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _sections(args: argparse.Namespace) -> list[tuple[Path, GoldenSection, QualitySection, Path]]:
     from seamwatch.config import load
-    from seamwatch.config.schema import GoldenSection, QualitySection
+    from seamwatch.config.quality import QualitySection
+    from seamwatch.config.schema import GoldenSection
     from seamwatch.errors import SeamwatchError
 
     if args.config is None:

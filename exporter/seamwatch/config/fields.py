@@ -9,7 +9,15 @@ from typing import Annotated, Any
 
 import jmespath
 from jmespath.exceptions import JMESPathError
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+)
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -21,6 +29,9 @@ _LOOSE_DURATION = re.compile(
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)%")
 _SIZE = re.compile(r"(\d+)(B|KiB|MiB|GiB)")
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+MAX_REGEX = 1000
+"""Characters of a regular expression."""
 
 
 class Section(BaseModel):
@@ -83,6 +94,26 @@ def parse_ratio(value: Any) -> float:
     return ratio
 
 
+def parse_share(value: Any) -> float:
+    """Return a number in (0, 1) for ``0.92`` or ``92%``; raise ValueError for anything else."""
+    ratio = parse_ratio(value)
+    if not 0 < ratio < 1:
+        raise ValueError(
+            f"{shown(value)} is an end of the scale, which can mean nothing here;"
+            " write a ratio above 0 and below 1 such as 0.92 or 92%"
+        )
+    return ratio
+
+
+def parse_limit(value: Any) -> float:
+    """Return any number, ``92%`` as 0.92; raise ValueError for anything else."""
+    if isinstance(value, str) and (match := _PERCENT.fullmatch(value)):
+        return float(match[1]) / 100
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise ValueError(f"{shown(value)} is not a limit; write a number or 92%")
+
+
 def parse_size(value: Any) -> int:
     """Return bytes for ``64KiB`` or ``1MiB``; raise ValueError for anything else."""
     if isinstance(value, str) and (match := _SIZE.fullmatch(value)):
@@ -101,6 +132,21 @@ def _check_expression(value: Any) -> Any:
                 f"{shown(value)} is not a JMESPath expression{where}; write a path such as"
                 " data.label or outputs[0].score"
             ) from error
+    return value
+
+
+def _check_regex(value: str) -> str:
+    try:
+        re.compile(value)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(
+            f"{shown(value)} is not a regular expression ({str(error)[:80]});"
+            r" write one such as \bas an AI\b"
+        ) from error
+    if len(value) > MAX_REGEX:
+        raise ValueError(
+            f"a regular expression of {len(value):,} characters; write {MAX_REGEX:,} at most"
+        )
     return value
 
 
@@ -131,7 +177,8 @@ def _as(schema: dict[str, Any], written: Callable[[Any], Any] = lambda value: va
     return replace
 
 
-def _one_or_many(value: Any) -> Any:
+def one_or_many(value: Any) -> Any:
+    """Return a single text, or a list, as a tuple; anything else as it is."""
     return (
         (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
     )
@@ -152,6 +199,18 @@ _RATIO_SCHEMA = {
         {"type": "string", "pattern": r"^\d+(\.\d+)?%$"},
     ]
 }
+_SHARE_SCHEMA = {
+    "anyOf": [
+        {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+        {"type": "string", "pattern": r"^\d+(\.\d+)?%$"},
+    ]
+}
+_LIMIT_SCHEMA = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\d+(\.\d+)?%$"}]}
+
+
+def _percent(ratio: float) -> str:
+    return f"{ratio * 100:g}%"
+
 
 Duration = Annotated[
     float,
@@ -174,6 +233,23 @@ Ratio = Annotated[
 ]
 """A number in [0, 1], written ``0.92`` or ``92%``."""
 
+Share = Annotated[
+    float,
+    BeforeValidator(parse_share),
+    Field(json_schema_extra=_as(_SHARE_SCHEMA, _percent)),
+]
+"""A number in (0, 1), written ``0.92`` or ``92%``."""
+
+Limit = Annotated[
+    float,
+    BeforeValidator(parse_limit),
+    Field(json_schema_extra=_as(_LIMIT_SCHEMA)),
+]
+"""Any number; one followed by ``%`` is a hundredth of it."""
+
+Regex = Annotated[str, AfterValidator(_check_regex)]
+"""A regular expression as Python reads it, compiled once when the file is read."""
+
 Size = Annotated[
     int,
     BeforeValidator(parse_size),
@@ -193,17 +269,24 @@ _NAME_SCHEMA = {"type": "string", "pattern": r"^[a-zA-Z0-9][a-zA-Z0-9._-]*$", "m
 
 Names = Annotated[
     tuple[Name, ...],
-    BeforeValidator(_one_or_many),
+    BeforeValidator(one_or_many),
     Field(json_schema_extra=_as(_one_or_many_of(_NAME_SCHEMA))),
 ]
 """One name or a list of them."""
 
 Texts = Annotated[
     tuple[str, ...],
-    BeforeValidator(_one_or_many),
+    BeforeValidator(one_or_many),
     Field(json_schema_extra=_as(_one_or_many_of({"type": "string"}))),
 ]
 """One text or a list of them."""
+
+Regexes = Annotated[
+    tuple[Regex, ...],
+    BeforeValidator(one_or_many),
+    Field(json_schema_extra=_as(_one_or_many_of({"type": "string", "maxLength": MAX_REGEX}))),
+]
+"""One regular expression or a list of them."""
 
 
 Listed = BeforeValidator(_listed)

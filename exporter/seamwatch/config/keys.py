@@ -10,7 +10,15 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BeforeValidator, SecretStr
 
-from seamwatch.config.fields import Section, parse_duration, parse_period, parse_ratio, parse_size
+from seamwatch.config.fields import (
+    Section,
+    parse_duration,
+    parse_limit,
+    parse_period,
+    parse_ratio,
+    parse_share,
+    parse_size,
+)
 from seamwatch.config.problems import KeyPath
 from seamwatch.config.schema import Settings
 
@@ -25,6 +33,8 @@ _READ_BY: dict[Any, str] = {
     parse_duration: "a duration such as 15m",
     parse_period: "a duration such as 15m",
     parse_ratio: "a ratio such as 0.95 or 95%",
+    parse_share: "a ratio such as 0.95 or 95%",
+    parse_limit: "a number or a percentage such as 95%",
     parse_size: "a size such as 1MiB",
 }
 

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from seamwatch.config.fields import Expression, Listed, Name, Period, Section, Texts
 from seamwatch.config.placeholders import check
 from seamwatch.config.reach import HttpTarget
+from seamwatch.config.repairs import AttributionSection, Repairs
 
 
 class HttpModel(HttpTarget):
@@ -30,7 +31,7 @@ class HttpModel(HttpTarget):
     scores: Expression | None = None
     """Where a mapping of label to score stands."""
     candidate: Expression | None = None
-    """Where the answer before the threshold stands, where the pipeline abstains under one."""
+    """Where the answer before the threshold stands, for a pipeline that declines under one."""
     answered_by: Expression | None = None
     """Where the version that really answered stands."""
     refused: Expression | None = None
@@ -103,7 +104,7 @@ class OpenInferenceModel(HttpTarget):
     score: str | None = None
     """Name of the output tensor with its confidence."""
     candidate: str | None = None
-    """Name of the output tensor with the answer before the threshold, where the model abstains
+    """Name of the output tensor with the answer before the threshold, for a pipeline that declines
     under one.
     """
     labels: Texts | None = None
@@ -146,6 +147,12 @@ class ModelSection(Section):
     """Questions under way at the same time, at most; fewer while the model answers 429 or 503."""
     budget: BudgetSection = BudgetSection()
     """Hard limits: a probe over budget is not sent, and that is visible."""
+    cost: Annotated[float, Field(ge=0)] = 0.0
+    """What one probe costs, in any currency; `seamwatch plan` multiplies it."""
+    repairs: Repairs = Field(default_factory=dict)
+    """Ways to ask that leave one stage's fault out, by name; 8 at most."""
+    attribution: AttributionSection = AttributionSection()
+    """How much is asked to name a suspect."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:

@@ -8,8 +8,11 @@ from pydantic import Field, model_validator
 
 from seamwatch.config.addresses import DEFAULT_STORE, ExternalUrl, Listen, StoreUrl
 from seamwatch.config.fields import Name, Names, Period, Ratio, Section, Texts
+from seamwatch.config.gate import GateSection
 from seamwatch.config.models import ModelSection
+from seamwatch.config.quality import QualitySection
 from seamwatch.config.sources import SourceSection
+from seamwatch.config.threshold import ThresholdSection
 
 FAST_BURN = 14.4  # the burn rate of the fastest page: 2 % of a 30-day budget in one hour
 
@@ -90,14 +93,14 @@ class GoldenSection(Section):
     """Ranking: what the credit is."""
     score_of: Literal["answer", "positive"] = "answer"
     """Binary: what the single score of an answer is the confidence in."""
-
-
-class QualitySection(Section):
-    """What every answer must look like."""
-
-    json_schema: str | None = None
-    """File with a JSON Schema; an answer that fails it is invalid. Relative to the
-    configuration file.
+    blessing: str | None = None
+    """What `seamwatch golden bless` has written; by default `<file>.blessing.json` beside the
+    golden set. Relative to the configuration file.
+    """
+    canary: str | None = None
+    """JSON Lines of `{"expected": ..., "answer": ..., "verdict": "correct"}`: answers whose verdict
+    is known, judged in each pass to guard against a broken judge. Relative to the configuration
+    file.
     """
 
 
@@ -140,6 +143,8 @@ class SlosSection(Section):
     """Share of golden answers that must be correct; needs `golden`."""
     availability: RatioSlo | None = None
     """Share of probes that must be answered at all; needs `golden`."""
+    quality: RatioSlo | None = None
+    """What the worst of the quality checks must reach; needs `quality`."""
 
 
 class PipelineSection(Section):
@@ -153,8 +158,12 @@ class PipelineSection(Section):
     """How to ask the live model."""
     golden: GoldenSection | None = None
     """Questions whose right answers are known."""
+    gate: GateSection | None = None
+    """When a drop counts as real; without it no evidence is taken."""
+    threshold: ThresholdSection | None = None
+    """The threshold that a stage declines by, to be compared with the best one."""
     quality: QualitySection = QualitySection()
-    """What every answer must look like."""
+    """What every answer must look like, and what live traffic says of it."""
     slos: SlosSection = SlosSection()
     """What users may expect, end to end."""
 
@@ -182,7 +191,7 @@ class Settings(Section):
     store: StoreUrl = DEFAULT_STORE
     """Where seamwatch remembers: `sqlite:///FILE` or
     `postgresql+asyncpg://USER:${PASSWORD}@HOST/DATABASE`; `sqlite:///seamwatch.db` by
-    default.
+    default, in `$STATE_DIRECTORY` where systemd sets that.
     """
     web: WebSection = WebSection()
     """Where seamwatch listens."""

@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 
-from seamwatch.config.schema import GoldenSection, QualitySection
+from seamwatch.config.quality import QualitySection
+from seamwatch.config.schema import GoldenSection
 from seamwatch.errors import GoldenError
 from seamwatch.pipeline import Task
 from seamwatch.scoring import Rules

@@ -1,0 +1,108 @@
+"""The section ``gate``: when a drop counts as real, and what proves that it is over."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from seamwatch.config.fields import Period, Ratio, Section, Share
+
+
+def _check_mode(value: Any) -> Any:
+    if value == "enforce":
+        raise ValueError(
+            '"enforce" is not known here: this version decides and records, it stops nothing;'
+            " write shadow"
+        )
+    return value
+
+
+class SlicesSection(Section):
+    """How much the slices of the golden set count beside the whole."""
+
+    weight: Ratio = 0.5
+    """Share of the evidence that the slices have; 0: only the set as a whole is looked at."""
+    focus: bool = False
+    """Ask more of a slice that seems to fail."""
+    floors: dict[str, Share] = Field(default_factory=dict)
+    """Floors of single slices; every other one is as far below its own baseline as the whole."""
+
+    @model_validator(mode="after")
+    def _has_a_say(self) -> Self:
+        if self.weight == 0 and (self.focus or self.floors):
+            given = "focus" if self.focus else "floors"
+            raise ValueError(
+                f"{given} is given, but with weight 0 no slice has a say; write a weight above 0,"
+                f" or remove {given}"
+            )
+        return self
+
+
+class BurstSection(Section):
+    """Asking faster while something seems wrong, inside the budget."""
+
+    factor: Annotated[float, Field(ge=1, le=1000)] = 10.0
+    """How many times faster; 1: never faster."""
+    from_: Share = Field(default=0.4, alias="from")
+    """From which share of the way to a halt, on the logarithmic scale."""
+
+
+class ResumeSection(Section):
+    """What ends a halt; silence, a restart or time alone never does."""
+
+    mode: Literal["manual", "automatic"] = "manual"
+    """`manual`: a person resumes; `automatic`: proof of recovery does."""
+    above: Share | None = None
+    """What must be proven again before it counts as recovered; the floor by default."""
+    max_false_resumes_per_halt: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """Wrong resumptions that one halt may cause, at most, if the quality stays below `above`."""
+    max_halted_probes: Annotated[int, Field(gt=0)] = 1000
+    """Probes of one halt that this promise holds for."""
+    min_halt: Period = 300.0
+    """How long a halt lasts at least."""
+
+
+class GateSection(Section):
+    """When a drop counts as real."""
+
+    mode: Annotated[Literal["off", "shadow"], BeforeValidator(_check_mode)] = "shadow"
+    """`shadow`: decides and records, stops nothing; `"off"`: takes no evidence."""
+    floor: Share | None = None
+    """The quality below which it should halt; without one, `floor_below_baseline` under the
+    baseline of the blessing.
+    """
+    floor_below_baseline: Share = 0.04
+    """How far under the blessed baseline the floor is, where `floor` is not given."""
+    score: Literal["verdict", "credit"] | None = None
+    """What a probe scores. `verdict`: 1 if correct, else 0; `credit`: the task's own score from 0
+    to 1. `credit` by default for ranking, and for text measured by `token_f1` or `rouge_l`.
+    """
+    max_false_halts_per_year: Annotated[float, Field(gt=0)] = 0.5
+    """Halts in a year, at most, if the true quality sat exactly on the floor all year."""
+    max_false_tickets_per_year: Annotated[float, Field(gt=0)] = 2.0
+    """Tickets in a year, at most, if the true quality sat exactly on the baseline all year."""
+    items: Literal["plain", "item_aware", "sentinels"] | None = None
+    """`plain`: all items alike; `item_aware`: each by how it did when blessed; `sentinels`: only
+    those that never failed then. `item_aware` by default where there is a blessing, else `plain`.
+    """
+    slices: SlicesSection = SlicesSection()
+    """How much the slices count beside the whole."""
+    burst: BurstSection = BurstSection()
+    """Asking faster while something seems wrong."""
+    stale_after: Period | None = None
+    """Time without a valid answer after which the decision is stale; 10 times `golden.every` by
+    default.
+    """
+    resume: ResumeSection = ResumeSection()
+    """What ends a halt."""
+
+    @model_validator(mode="after")
+    def _resumes_no_lower_than_it_halts(self) -> Self:
+        above = self.resume.above
+        if self.floor is not None and above is not None and above < self.floor:
+            raise ValueError(
+                f"resume.above is {above:.4g}, under the floor {self.floor:.4g}: it would resume"
+                f" what it must halt; write above: {self.floor:.4g} or more"
+            )
+        return self
