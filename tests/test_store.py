@@ -10,12 +10,10 @@ import logging
 import os
 import random
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -345,34 +343,6 @@ async def test_without_its_directory_the_store_says_which_one_to_create(tmp_path
     assert caught.value.reason is Reason.UNREACHABLE
 
 
-@contextmanager
-def read_only(path: Path) -> Iterator[None]:
-    """Make *path* a place where nobody may write, not even root."""
-    mounts = [["mount", "--bind", path, path], ["mount", "-o", "remount,ro,bind", path]]
-    if os.geteuid() == 0:
-        for command in mounts:
-            subprocess.run(command, check=True)
-        try:
-            yield
-        finally:
-            subprocess.run(["umount", path], check=True)
-        return
-    path.chmod(0o500)
-    try:
-        yield
-    finally:
-        path.chmod(0o700)
-
-
-async def test_a_place_that_may_not_be_written_is_refused_clearly(tmp_path: Path) -> None:
-    home = tmp_path / "state"
-    home.mkdir()
-    with read_only(home), pytest.raises(StoreError, match=r"store .*/seamwatch.db: ") as caught:
-        await Store.open(f"sqlite:///{home}/seamwatch.db")
-    assert caught.value.reason in (Reason.UNREACHABLE, Reason.UNAUTHORIZED)
-    assert "; " in str(caught.value)
-
-
 @pytest.mark.parametrize("rubbish", [bytes(range(256)) * 32, b"# notes, not a database\n" * 99])
 async def test_a_file_that_is_no_database_is_left_alone_and_rows_wait(
     rubbish: bytes, sqlite_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -551,61 +521,6 @@ async def test_closing_ends_at_its_deadline_and_tells_what_is_lost(
 def test_the_store_costs_nothing_until_it_is_opened() -> None:
     code = "import sys, seamwatch.store; sys.exit('sqlalchemy' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-# Addresses
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("sqlite:////var/lib/seamwatch.db", "/var/lib/seamwatch.db"),
-        ("sqlite+pysqlite:////var/lib/seamwatch.db", "/var/lib/seamwatch.db"),
-        ("sqlite://", "SQLite in memory"),
-        ("postgresql://u:s3cret@db:5433/sw", "PostgreSQL database sw at db:5433"),
-        ("postgres://u:s3cret@db/sw?sslmode=require", "PostgreSQL database sw at db"),
-        ("postgresql+asyncpg://u:s3cret@/sw", "PostgreSQL database sw at local socket"),
-    ],
-)
-def test_an_address_is_shown_without_its_password(text: str, shown: str) -> None:
-    from seamwatch.store.address import parse_address
-
-    address = parse_address(text)
-    assert address.shown == shown
-    assert address.url.drivername in ("sqlite+pysqlite", "postgresql+asyncpg")
-    assert "sslmode" not in address.url.query
-    assert address.url.query.get("ssl") == ("require" if "sslmode" in text else None)
-
-
-@pytest.mark.parametrize(
-    "text", ["mysql://u:s3cret@db/sw", "postgresql+psycopg2://u:s3cret@db/sw", "s3cret", ""]
-)
-async def test_an_address_of_another_kind_says_what_to_write(text: str) -> None:
-    with pytest.raises(StoreError, match=r"write sqlite:////absolute/path.db or ") as e:
-        await Store.open(text)
-    assert "s3cret" not in str(e.value)
-
-
-@pytest.mark.parametrize(
-    ("address", "reason"),
-    [("127.0.0.1:1", Reason.UNREACHABLE), ("no-such-host.invalid", Reason.DNS)],
-)
-async def test_a_server_that_is_not_there_is_told_without_the_password(
-    address: str, reason: Reason
-) -> None:
-    with pytest.raises(StoreError, match="store PostgreSQL database sw at") as caught:
-        await Store.open(f"postgresql://u:s3cret@{address}/sw")
-    assert caught.value.reason is reason
-    assert "s3cret" not in str(caught.value)
-
-
-async def test_a_server_that_never_answers_ends_at_the_timeout() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        with pytest.raises(StoreError) as caught:
-            await Store.open(f"postgresql://u@127.0.0.1:{port}/sw", timeout=0.2)
-    assert caught.value.reason is Reason.TIMEOUT
-    assert "look at the load" in str(caught.value)
 
 
 # PostgreSQL

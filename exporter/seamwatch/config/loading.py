@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from seamwatch.config.addresses import sqlite_path, with_sqlite_path
 from seamwatch.config.checks import check
-from seamwatch.config.files import File, Merged, merge, read
+from seamwatch.config.files import Merged, merge, read
 from seamwatch.config.paths import make_absolute
 from seamwatch.config.pipelines import pipelines
 from seamwatch.config.places import place, place_faults
@@ -71,7 +71,7 @@ def _load(given: Sequence[Path], environ: Mapping[str, str]) -> Config:
     settings, found = _validate(merged)
     if settings is None or found or merged.clashes or any(file.faults for file in files):
         raise ConfigError(name, place(merged, found))
-    return _config(merged, settings)
+    return _config(merged, settings, environ)
 
 
 @contextmanager
@@ -105,7 +105,7 @@ def _validate(merged: Merged) -> tuple[Settings | None, list[Finding]]:
     return settings, found
 
 
-def _config(merged: Merged, settings: Settings) -> Config:
+def _config(merged: Merged, settings: Settings, environ: Mapping[str, str]) -> Config:
     digest = hashlib.sha256()
     for file in merged.files:
         digest.update(len(file.content).to_bytes(8, "big") + file.content)
@@ -116,7 +116,7 @@ def _config(merged: Merged, settings: Settings) -> Config:
         digest=digest.hexdigest(),
         base_dirs=_base_dirs(merged),
         web_dir=merged.home(("web",)).directory,
-        store_url=_absolute(settings.store.get_secret_value(), merged.home(("store",))),
+        store_url=_store_url(merged, settings, environ),
     )
 
 
@@ -127,6 +127,11 @@ def _base_dirs(merged: Merged) -> dict[str, Path]:
     return {name: directories[id(merged.home(("pipelines", name)))] for name in names}
 
 
-def _absolute(url: str, file: File) -> str:
+def _store_url(merged: Merged, settings: Settings, environ: Mapping[str, str]) -> str:
+    """Return the store's URL; by default beside the file, or where systemd lets us write."""
+    url = settings.store.get_secret_value()
     path = sqlite_path(url)
-    return url if path is None else with_sqlite_path(url, str(file.directory / path))
+    state = environ.get("STATE_DIRECTORY", "").partition(":")[0]  # the first of several
+    is_default = "store" not in settings.model_fields_set
+    directory = Path(state) if state and is_default else merged.home(("store",)).directory
+    return url if path is None else with_sqlite_path(url, str(directory / path))

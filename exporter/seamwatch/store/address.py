@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from seamwatch.errors import Reason, StoreError
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+asyncpg"}
 _ALSO = {"postgres": "postgresql"}
 _WRITE = "write sqlite:////absolute/path.db or postgresql://user@host/database"
+_AMBIGUOUS = "the address cannot be taken apart; percent-encode / @ : # ? in user and password"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,13 @@ def parse_address(text: str) -> Address:
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
+    if _is_ambiguous(text):
+        raise StoreError(f"store: {_AMBIGUOUS}", reason=Reason.QUERY)
     try:
         url = make_url(text)
-    except (ArgumentError, ValueError) as error:
-        raise StoreError(f"store: not a database URL; {_WRITE}", reason=Reason.QUERY) from error
+    except (ArgumentError, ValueError):
+        # without the cause: its text may be a part of the password
+        raise StoreError(f"store: not a database URL; {_WRITE}", reason=Reason.QUERY) from None
     dialect, _, driver = url.drivername.partition("+")
     wanted = DRIVERS.get(_ALSO.get(dialect, dialect))
     if wanted is None or driver not in ("", wanted.partition("+")[2]):
@@ -53,6 +58,19 @@ def parse_address(text: str) -> Address:
     in_file = dialect == "sqlite" and name not in (None, "", ":memory:")
     path = Path(name).absolute() if in_file and name is not None else None
     return Address(url, _shown(url, path), path)
+
+
+def _is_ambiguous(text: str) -> bool:
+    """Say whether a part of the password may be read, and then shown, as host, port or database."""
+    if text.startswith("sqlite"):
+        return False  # a path, without user and password
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return True
+    signs = text.count("@")
+    return signs > 1 or signs != parts.netloc.count("@") or bool(parts.fragment)
 
 
 def _shown(url: URL, path: Path | None) -> str:

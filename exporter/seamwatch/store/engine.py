@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pwd
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -116,12 +118,32 @@ def connect(address: Address, *, timeout: float) -> Engine:
 
 
 def _check_directory(address: Address, *_: object) -> None:
-    if address.path is not None and not address.path.parent.is_dir():
-        where = address.path.parent
+    """Refuse a directory without which SQLite would only say that it cannot open the file."""
+    if address.path is None:
+        return
+    where = address.path.parent
+    if not where.is_dir():
         raise StoreError(
             f"store {address.shown}: there is no directory {where}; create it, or correct `store`",
             reason=Reason.UNREACHABLE,
         )
+    if not os.access(where, os.W_OK | os.X_OK):  # SQLite makes files beside its own
+        raise StoreError(
+            f"store {address.shown}: cannot write in {where}; let user {_user()} write there,"
+            f" or set `store` to a place where it may, such as sqlite:///{_ELSEWHERE}",
+            reason=Reason.UNAUTHORIZED,
+        )
+
+
+_ELSEWHERE = "/var/lib/seamwatch/seamwatch.db"
+
+
+def _user() -> str:
+    """Return the name of the user that this process is, its number if it has no name."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
