@@ -11,16 +11,17 @@ from __future__ import annotations
 
 from seamwatch.evidence.blessing import FLAKY, SOLID, Blessing, outcome
 from seamwatch.evidence.case import Case, Event, Probe, Standing, replay
-from seamwatch.evidence.esr import CEILING, HIGHEST_NULL, MIRROR_RHOS, RHOS, Detector, Mirror
+from seamwatch.evidence.esr import EQUAL, HIGHEST_NULL, MIRROR_RHOS, RHOS, WEIGHTS, Detector, Mirror
 from seamwatch.evidence.terms import Items, Terms, terms
 
 __all__ = [
-    "CEILING",
+    "EQUAL",
     "FLAKY",
     "HIGHEST_NULL",
     "MIRROR_RHOS",
     "RHOS",
     "SOLID",
+    "WEIGHTS",
     "Blessing",
     "Case",
     "Detector",
