@@ -70,12 +70,12 @@ def checkpoint(n: int, *, by: str = "t1", pipeline: str = "rag") -> Checkpoint:
 
 async def test_evidence_comes_back_as_terms_state_and_what_came_after(url: str) -> None:
     async with opened(url) as store:
-        assert await store.load_evidence("rag") == Evidence(None, None, [])
+        assert await store.load_evidence("rag") == Evidence(None, None, [], [])
         await store.save([terms(), *(probe(n) for n in range(1, 10))])
         found = await store.load_evidence("rag")
-        assert found == Evidence(terms(), None, [probe(n) for n in range(1, 10)])
+        assert found == Evidence(terms(), None, [probe(n) for n in range(1, 10)], [])
         await store.save([state(3), terms(pipeline="other"), state(9, pipeline="other")])
         await store.save([state(6)])
         found = await store.load_evidence("rag")
-        assert found == Evidence(terms(), state(6), [probe(n) for n in range(7, 10)])
+        assert found == Evidence(terms(), state(6), [probe(n) for n in range(7, 10)], [])
         assert (found.ordinal, found.missing) == (9, 0)

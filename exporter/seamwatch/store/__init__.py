@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from seamwatch.store.database import Store
 from seamwatch.store.journal import Journal, JournalState
+from seamwatch.store.restoring import probe_of, restored_case
 from seamwatch.store.rows import (
     Asked,
     Checkpoint,
@@ -38,4 +39,6 @@ __all__ = [
     "Row",
     "Store",
     "TermsRow",
+    "probe_of",
+    "restored_case",
 ]

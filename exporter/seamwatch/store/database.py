@@ -152,7 +152,7 @@ class Store:
         return {(row.pipeline, row.digest): Pass(*row) for row in rows}
 
     async def load_evidence(self, pipeline: str) -> Evidence:
-        """Return the terms in force, the state by them, and the probes after it."""
+        """Return the terms in force, the state by them, and what came after it."""
         from seamwatch.store.evidence_log import evidence_of
 
         return await self._transact(lambda one: evidence_of(one, pipeline), LOAD_TIMEOUT)
@@ -189,11 +189,14 @@ class Store:
             lambda one: checkpoint_of(one, pipeline, from_ordinal), self._timeout
         )
 
-    async def load_events(self, pipeline: str, limit: int = 1_000) -> list[EventRow]:
-        """Return the newest *limit* events of *pipeline*, oldest first."""
+    async def load_events(
+        self, pipeline: str, *, from_ordinal: int = 0, limit: int | None = 1_000
+    ) -> list[EventRow]:
+        """Return the newest *limit* events of *pipeline* from *from_ordinal* on, oldest first."""
         from seamwatch.store.evidence_log import events_of
 
-        return await self._transact(lambda one: events_of(one, pipeline, limit), self._timeout)
+        read = partial(events_of, pipeline=pipeline, from_ordinal=from_ordinal, limit=limit)
+        return await self._transact(read, self._timeout)
 
     async def load_findings(self) -> dict[str, Finding]:
         """Return pipeline -> what the last attribution found."""

@@ -25,15 +25,24 @@ _Kept = TypeVar("_Kept", TermsRow, EvidenceRow, Checkpoint, EventRow, Finding)
 
 
 def evidence_of(connection: Connection, pipeline: str) -> Evidence:
-    """Return the newest state by the terms in force, and the log after it."""
+    """Return the newest state by the terms in force, and the log and the events after it."""
     newest = terms.c.since_ordinal.desc()
     found = _rows(connection, TermsRow, _of(terms, TermsRow, pipeline).order_by(newest).limit(1))
     if not found:
-        return Evidence(None, None, [])
+        return Evidence(None, None, [], [])
     in_force = found[0]
     state = _state(connection, pipeline, in_force)
     after = state.ordinal if state is not None else in_force.since_ordinal
-    return Evidence(in_force, state, log_of(connection, pipeline, after, limit=None))
+    there = events.c
+    later = _of(events, EventRow, pipeline).where(
+        there.ordinal >= after, there.terms == in_force.terms
+    )
+    return Evidence(
+        in_force,
+        state,
+        log_of(connection, pipeline, after, limit=None),
+        _rows(connection, EventRow, later.order_by(there.seq)),
+    )
 
 
 def _state(connection: Connection, pipeline: str, by: TermsRow) -> EvidenceRow | None:
@@ -83,10 +92,12 @@ def checkpoint_of(connection: Connection, pipeline: str, from_ordinal: int) -> C
     return found[0] if found else None
 
 
-def events_of(connection: Connection, pipeline: str, limit: int) -> list[EventRow]:
-    """Return the newest *limit* events, oldest first."""
-    statement = _of(events, EventRow, pipeline).order_by(events.c.seq.desc()).limit(limit)
-    return _rows(connection, EventRow, statement)[::-1]
+def events_of(
+    connection: Connection, pipeline: str, from_ordinal: int, limit: int | None
+) -> list[EventRow]:
+    """Return the newest *limit* events from *from_ordinal* on, oldest first."""
+    statement = _of(events, EventRow, pipeline).where(events.c.ordinal >= from_ordinal)
+    return _rows(connection, EventRow, statement.order_by(events.c.seq.desc()).limit(limit))[::-1]
 
 
 def all_findings(connection: Connection) -> dict[str, Finding]:

@@ -165,11 +165,15 @@ class Finding:
 
 
 class Evidence(NamedTuple):
-    """All that is known of one pipeline's evidence: *state* and then *tail* is how it stands."""
+    """All that is known of one pipeline's evidence: *state* and then *tail* is how it stands.
+
+    `restored_case` makes a case of it.
+    """
 
     terms: TermsRow | None  # in force; None: there was never any evidence
     state: EvidenceRow | None  # None: begin anew with the terms, at their ordinal
     tail: list[Asked]  # what came after the state, oldest first
+    events: list[EventRow]  # from the state's ordinal on, oldest first: somebody may have resumed
 
     @property
     def ordinal(self) -> int:
