@@ -171,3 +171,11 @@ def test_a_smaller_budget_after_a_restart_counts_what_the_larger_one_spent() -> 
 def test_rubbish_is_not_taken_for_a_state(state: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="not the state of a probe budget"):
         Budget(per_hour=1).restore(state, 0.0, wall=0.0)
+
+
+def test_what_must_be_left_for_others_is_not_taken() -> None:
+    budget = Budget(per_hour=8, per_day=100)
+    taken = [budget.take(0.0, spare=0.25) for _ in range(8)]
+    assert taken == [True] * 6 + [False] * 2
+    assert budget.remaining(0.0)["hour"] == 2
+    assert budget.take(0.0)

@@ -75,14 +75,17 @@ class Budget:
         elapsed = self._at(now)
         return {name: window.left(elapsed) for name, window in self._windows.items()}
 
-    def take(self, now: float) -> bool:
-        """Take one probe at *now*; False, and nothing taken, when a window has none left."""
+    def take(self, now: float, *, spare: float = 0.0) -> bool:
+        """Take one probe at *now*; False, and nothing taken, when a window has none left.
+
+        *spare* is the share of each window, in [0, 1), that must be left for others.
+        """
         if not self._windows:
             return True
         elapsed = self._at(now)
         windows = self._windows.values()
         # every window must advance, so no short cut at the first that is empty
-        if min([window.left(elapsed) for window in windows]) <= 0:
+        if min([window.left(elapsed) - spare * window.most for window in windows]) <= 0:
             return False
         for window in windows:
             window.add()

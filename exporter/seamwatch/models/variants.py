@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import orjson
 
 from seamwatch.config.models import HttpModel, ModelSection, OpenInferenceModel
+from seamwatch.config.repairs import RepairSection
 from seamwatch.errors import SeamwatchError
 from seamwatch.fetch import Fetcher
 from seamwatch.models.asking import ModelClient
 from seamwatch.models.http import HttpClient
 from seamwatch.models.open_inference import OpenInferenceClient
-
-if TYPE_CHECKING:
-    from seamwatch.config.repairs import RepairSection
 
 Model = TypeVar("Model", HttpModel, OpenInferenceModel)
 
