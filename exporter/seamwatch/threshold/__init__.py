@@ -7,9 +7,10 @@ into and comes out of it are picklable, so a worker process can run it.
 from __future__ import annotations
 
 from seamwatch.threshold.answers import Cases, apply, cases, thresholded
-from seamwatch.threshold.regret import Objective, Regret, best, regret
+from seamwatch.threshold.regret import ENOUGH, Objective, Regret, best, regret
 
 __all__ = [
+    "ENOUGH",
     "Cases",
     "Objective",
     "Regret",
