@@ -279,6 +279,12 @@ def test_what_yaml_writes_is_read_back_the_same(tree: object, flow: bool) -> Non
         def ignore_aliases(self, data: object) -> bool:
             return True
 
+    def quoted(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+        # PyYAML leaves 08 and 0E0 plain: texts in YAML 1.1, numbers in 1.2, a problem to us
+        style = "'" if value[:1] in "+-.0123456789" else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style)
+
+    Dumper.add_representer(str, quoted)
     text = yaml.dump({"root": tree}, Dumper=Dumper, allow_unicode=True, default_flow_style=flow)
     if "${" not in text and "\x7f" not in text and "\x85" not in text:
         document = parse(text, {})

@@ -12,11 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from seamwatch.config.fields import shown
+from seamwatch.config.gate_checks import (
+    check_beside,
+    check_gate,
+    check_quality,
+    check_threshold,
+)
 from seamwatch.config.graph import components, cycles, reachable
+from seamwatch.config.plain import mapping, names
 from seamwatch.config.problems import Finding, KeyPath
 from seamwatch.config.readable import check_file, wrong_with_schema
+from seamwatch.config.repair_checks import check_repairs
 from seamwatch.config.secrets import literal_secrets
-from seamwatch.config.sentences import did_you_mean, listed
+from seamwatch.config.sentences import listed, one_of
 
 _TASKS_OF = {
     "positive": ("binary",),
@@ -53,9 +61,9 @@ def check(
     stages that could not be read: what is missing there says nothing about their graph. The same
     goes for *without_teams*.
     """
-    teams = _mapping(data, "teams")
+    teams = mapping(data, "teams")
     known_teams = None if without_teams or not isinstance(data.get("teams"), dict) else teams
-    pipelines = _mapping(data, "pipelines")
+    pipelines = mapping(data, "pipelines")
     yield from _same_but_for_case(("teams",), teams)
     yield from _same_but_for_case(("pipelines",), pipelines)
     yield from literal_secrets(data)
@@ -71,7 +79,7 @@ def _check_pipeline(
     at: KeyPath, pipeline: Mapping[str, Any], teams: Collection[str] | None, base_dir: Path
 ) -> Iterator[Finding]:
     yield from _check_team((*at, "owner"), pipeline.get("owner"), teams)
-    raw = _mapping(pipeline, "stages")
+    raw = mapping(pipeline, "stages")
     for name, section in raw.items():
         if isinstance(section, dict):
             yield from _check_team((*at, "stages", name, "team"), section.get("team"), teams)
@@ -79,14 +87,18 @@ def _check_pipeline(
     yield from _same_but_for_case((*at, "stages"), stages)
     yield from _check_edges((*at, "stages"), stages)
     yield from _check_model(at, pipeline, stages)
+    yield from check_repairs(at, pipeline, stages)
     yield from _check_golden(at, pipeline, base_dir)
+    yield from check_gate(at, pipeline)
+    yield from check_threshold(at, pipeline, raw)
+    yield from check_quality(at, pipeline)
     yield from _check_targets(at, pipeline, raw)
     yield from _check_json_schema(at, pipeline, base_dir)
 
 
 def _check_team(path: KeyPath, team: Any, teams: Collection[str] | None) -> Iterator[Finding]:
     if teams is not None and isinstance(team, str) and team not in teams:
-        yield Finding(path, f"there is no team {shown(team)}; {_one_of(team, teams, 'teams')}")
+        yield Finding(path, f"there is no team {shown(team)}; {one_of(team, teams, 'teams')}")
 
 
 def _check_edges(at: KeyPath, stages: Mapping[str, _Stage]) -> Iterator[Finding]:
@@ -100,7 +112,7 @@ def _check_edges(at: KeyPath, stages: Mapping[str, _Stage]) -> Iterator[Finding]
                     yield Finding(path, message)
                 elif up not in stages:
                     others = [other for other in stages if other != name]
-                    message = f"there is no stage {shown(up)} here; {_one_of(up, others, 'stages')}"
+                    message = f"there is no stage {shown(up)} here; {one_of(up, others, 'stages')}"
                     yield Finding(path, message)
                 if ups.count(up) > 1:
                     yield Finding(path, f"{shown(up)} stands here twice; keep one of them")
@@ -147,7 +159,7 @@ def _without_output(
     A pipeline without either has its last stages as outputs, which every stage reaches.
     """
     outputs = {name for name, stage in stages.items() if stage.kind in ("model", "output")}
-    named = _mapping(pipeline, "model").get("stage")
+    named = mapping(pipeline, "model").get("stage")
     if isinstance(named, str) and named in stages:
         outputs.add(named)
     if not outputs:
@@ -170,7 +182,7 @@ def _check_model(
     models = [name for name, section in stages.items() if section.kind == "model"]
     if isinstance(stage, str):
         if stage not in stages:
-            message = f"there is no stage {shown(stage)} here; {_one_of(stage, stages, 'stages')}"
+            message = f"there is no stage {shown(stage)} here; {one_of(stage, stages, 'stages')}"
             yield Finding((*at, "model", "stage"), message)
     elif len(models) > 1:
         message = (
@@ -191,6 +203,7 @@ def _check_golden(at: KeyPath, pipeline: Mapping[str, Any], base_dir: Path) -> I
         yield Finding((*at, "golden"), message, at_key=True)
     if isinstance(file := golden.get("file"), str):
         yield from check_file((*at, "golden", "file"), base_dir / file)
+    yield from check_beside((*at, "golden"), golden, base_dir)
     task = golden.get("task")
     for key, tasks in _TASKS_OF.items():
         if key in golden and isinstance(task, str) and task not in tasks:
@@ -206,7 +219,7 @@ def _check_golden(at: KeyPath, pipeline: Mapping[str, Any], base_dir: Path) -> I
 def _check_targets(
     at: KeyPath, pipeline: Mapping[str, Any], stages: Mapping[str, Any]
 ) -> Iterator[Finding]:
-    slos = _mapping(pipeline, "slos")
+    slos = mapping(pipeline, "slos")
     for slo in ("accuracy", "availability"):
         if slos.get(slo) is not None and pipeline.get("golden") is None:
             message = "nothing measures it without a golden set; add golden: to the pipeline"
@@ -220,7 +233,7 @@ def _check_targets(
 def _check_json_schema(
     at: KeyPath, pipeline: Mapping[str, Any], base_dir: Path
 ) -> Iterator[Finding]:
-    file = _mapping(pipeline, "quality").get("json_schema")
+    file = mapping(pipeline, "quality").get("json_schema")
     if not isinstance(file, str):
         return
     path = (*at, "quality", "json_schema")
@@ -239,30 +252,13 @@ def _same_but_for_case(at: KeyPath, names: Collection[str]) -> Iterator[Finding]
             yield Finding((*at, name), message, at_key=True)
 
 
-def _one_of(word: str, known: Collection[str], what: str) -> str:
-    if not known:
-        return f"there are no {what} yet"
-    return f"{did_you_mean(word, known)}write one of {listed(known)}"
-
-
 def _stages(pipeline: Mapping[str, Any]) -> dict[str, _Stage]:
-    return {name: _stage(section) for name, section in _mapping(pipeline, "stages").items()}
+    return {name: _stage(section) for name, section in mapping(pipeline, "stages").items()}
 
 
 def _stage(section: Any) -> _Stage:
     section = section if isinstance(section, dict) else {}
     kind = section.get("kind")
     return _Stage(
-        kind if isinstance(kind, str) else "", _names(section, "after"), _names(section, "tuned_on")
+        kind if isinstance(kind, str) else "", names(section, "after"), names(section, "tuned_on")
     )
-
-
-def _names(section: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    value = section.get(key)
-    listed_ = value if isinstance(value, list) else [value]
-    return tuple(name for name in listed_ if isinstance(name, str))
-
-
-def _mapping(section: Mapping[str, Any], key: str) -> dict[str, Any]:
-    value = section.get(key)
-    return value if isinstance(value, dict) else {}

@@ -19,6 +19,8 @@ from pydantic import (
     StringConstraints,
 )
 
+from seamwatch.config.environment import FromEnv
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _LOOSE_DURATION = re.compile(
@@ -46,7 +48,9 @@ class Section(BaseModel):
 
 
 def shown(value: Any) -> str:
-    """Return *value* as a message shows it: short, texts in double quotes."""
+    """Return *value* as a message shows it: short, texts in double quotes, ``${NAME}`` unfilled."""
+    if isinstance(value, FromEnv):
+        return value.written
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, list | tuple):

@@ -96,13 +96,3 @@ class GateSection(Section):
     """
     resume: ResumeSection = ResumeSection()
     """What ends a halt."""
-
-    @model_validator(mode="after")
-    def _resumes_no_lower_than_it_halts(self) -> Self:
-        above = self.resume.above
-        if self.floor is not None and above is not None and above < self.floor:
-            raise ValueError(
-                f"resume.above is {above:.4g}, under the floor {self.floor:.4g}: it would resume"
-                f" what it must halt; write above: {self.floor:.4g} or more"
-            )
-        return self

@@ -57,6 +57,12 @@ class Allowed:
         return tuple(key for section in self.sections for key in keys(section))
 
     @property
+    def below(self) -> tuple[type[Section], ...]:
+        """The sections that any name leads to, where names are free."""
+        inner = (b for t in self.types if get_origin(t) is dict for b in _flat(get_args(t)[1:]))
+        return tuple(t for t in inner if isinstance(t, type) and issubclass(t, Section))
+
+    @property
     def words(self) -> tuple[str, ...]:
         """The words of an enumeration."""
         return tuple(w for t in self.types if get_origin(t) is Literal for w in get_args(t))

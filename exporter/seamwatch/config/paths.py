@@ -32,7 +32,9 @@ def _targets(pipeline: Any) -> Iterator[dict[str, Any]]:
     stages = pipeline.get("stages")
     stages = list(stages.values()) if isinstance(stages, dict) else []
     holders = [stage.get("source") for stage in stages if isinstance(stage, dict)]
-    for holder in (*holders, pipeline.get("model")):
+    quality = pipeline.get("quality")
+    signals = quality.get("signals") if isinstance(quality, dict) else None
+    for holder in (*holders, pipeline.get("model"), signals):
         if isinstance(holder, dict):
             yield from (target for target in holder.values() if isinstance(target, dict))
 

@@ -25,8 +25,13 @@ def literal_secrets(data: Mapping[str, Any]) -> Iterator[Finding]:
         for stage, section in _items(_get(pipeline, "stages")):
             for kind, source in _items(_get(section, "source")):
                 yield from _check_target((*at, "stages", stage, "source", kind), source)
-        for kind, model in _items(_get(pipeline, "model")):
-            yield from _check_target((*at, "model", kind), model)
+        model = _get(pipeline, "model")
+        for kind in ("http", "open_inference"):
+            yield from _check_target((*at, "model", kind), _get(model, kind))
+        for repair, section in _items(_get(model, "repairs")):
+            yield from _check_target((*at, "model", "repairs", repair), section)
+        for signal, section in _items(_get(_get(pipeline, "quality"), "signals")):
+            yield from _check_target((*at, "quality", "signals", signal), section)
 
 
 def _check_target(at: KeyPath, target: Any) -> Iterator[Finding]:
@@ -43,7 +48,7 @@ def _check_target(at: KeyPath, target: Any) -> Iterator[Finding]:
                 yield from _check((*at, key, name), value, "")
             else:
                 yield from _check_lines((*at, key, name), value)
-    if at[-1] == "sql":
+    if at[-2:] == ("source", "sql"):
         yield from _check_url((*at, "url"), target.get("url"))
 
 

@@ -7,7 +7,7 @@ the schema says that it is a secret.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -51,6 +51,13 @@ def listed(names: Iterable[str], *, most: int = 12) -> str:
     return ", ".join(names[:most]) + more
 
 
+def one_of(word: str, known: Collection[str], what: str = "stages") -> str:
+    """Return what to write in place of the unknown *word*."""
+    if not known:
+        return f"there are no {what} yet"
+    return f"{did_you_mean(word, known)}write one of {listed(known)}"
+
+
 def _sentence(details: ErrorDetails, data: Mapping[str, Any]) -> Finding:
     kind, context, value = details["type"], details.get("ctx", {}), details["input"]
     is_key = _KEY_MARK in details["loc"]
@@ -80,11 +87,29 @@ def _about_value(
         return f"{found} is not known here; {hint}write one of {', '.join(place.words)}"
     if kind == "too_short":
         return "nothing is written below it; write at least one"
+    if kind == "too_long":
+        return f"{len(value)} are written below it; write at most {context['max_length']}"
     if value is None:
         return f"nothing is written here; write {place.wanted}, or remove the key"
     if kind in _CONTAINERS:
-        return f"{found} stands where {_CONTAINERS[kind]} is wanted; write {place.wanted}"
+        instead = _named(value, place) or place.wanted
+        return f"{found} stands where {_CONTAINERS[kind]} is wanted; write {instead}"
     return _about_scalar(kind, value, found, place)
+
+
+def _named(value: Any, place: Allowed) -> str | None:
+    """Return how to write a list of names as the mapping of sections that is wanted."""
+    below = place.below
+    if not isinstance(value, list) or not below:
+        return None
+    names = [one for one in value if isinstance(one, str) and not isinstance(one, FromEnv)][:2]
+    needs_more = any(f.is_required() for section in below for f in section.model_fields.values())
+    inner = "{...}" if needs_more else "{}"
+    return (
+        "each name with what belongs to it: {"
+        + ", ".join(f"{shown(name)[1:-1]}: {inner}" for name in names or ["NAME"])
+        + "}"
+    )
 
 
 def _about_scalar(kind: str, value: Any, found: str, place: Allowed) -> str:
