@@ -13,7 +13,7 @@ from math import fsum, log
 from typing import Any, Self
 
 from seamwatch.evidence.blessing import FLAKY, SOLID
-from seamwatch.evidence.esr import EQUAL, MIRROR_RHOS, Detector, Mirror
+from seamwatch.evidence.esr import MIRROR_RHOS, WEIGHTS, Detector, Mirror
 from seamwatch.evidence.terms import Terms
 
 STATE_VERSION = 1
@@ -99,13 +99,14 @@ class Case:
 
     def _start_over(self) -> None:
         self._reset_halting()
-        self._ticket = Detector(weights=EQUAL)
+        self._ticket = Detector()
         self._mirror = self._new_mirror()
 
     def _reset_halting(self) -> None:
         self._pooled = Detector()
         named = sorted({name for name, _ in self._slice_nulls})
-        self._slices = {name: Detector() for name in named}
+        self._slices = {name: Detector(weights=WEIGHTS) for name in named}
+        self._in_slices = 0.0
         self._s = 0.0
 
     def _new_mirror(self, r: Collection[float] = ()) -> Mirror:
@@ -143,7 +144,7 @@ class Case:
             if ticket_null is not None and self.terms.ticket_limit is not None:
                 ticket = self._ticket.take(x, ticket_null) >= self.terms.ticket_limit
                 if ticket:
-                    self._ticket = Detector(weights=EQUAL)
+                    self._ticket = Detector()
         events = (Event.TICKET,) if ticket else ()
         return events + self._judge() if moved else events
 
@@ -152,6 +153,7 @@ class Case:
         if null is None:
             return False
         self._slices[probe.slice].take(x, null)
+        self._in_slices = fsum([detector.s for detector in self._slices.values()])
         return True
 
     def _judge(self) -> tuple[Event, ...]:
@@ -163,20 +165,26 @@ class Case:
             self.recovered = False
             self.standing = Standing.HALTED
             return (Event.HALT,)
-        if self.standing is Standing.RUNNING and s >= self._suspect_at:
+        suspicion = self._suspicion()
+        if self.standing is Standing.RUNNING and suspicion >= self._suspect_at:
             self.standing = Standing.SUSPECT
             return (Event.SUSPECT,)
-        if self.standing is Standing.SUSPECT and s < self._calm_at:
+        if self.standing is Standing.SUSPECT and suspicion < self._calm_at:
             self.standing = Standing.RUNNING
             return (Event.CALM,)
         return ()
 
     def _combined(self) -> float:
+        return self._with_slices(self._pooled.s)
+
+    def _suspicion(self) -> float:
+        return self._with_slices(self._pooled.suspicion())
+
+    def _with_slices(self, pooled: float) -> float:
         if not self._slices:
-            return self._pooled.s
+            return pooled
         weight = self.terms.slice_weight
-        slices = fsum([detector.s for detector in self._slices.values()])
-        return (1.0 - weight) * self._pooled.s + weight * slices
+        return (1.0 - weight) * pooled + weight * self._in_slices
 
     def _recover(self, x: float, probe: Probe) -> tuple[Event, ...]:
         bound = self._bounds[probe.item_class]
@@ -217,6 +225,11 @@ class Case:
     def ratio(self) -> float:
         """How far on the way to a halt: log S / log A in [0, 1]; 1 while halted."""
         return 1.0 if self.halted else _way(self._s, self.terms.limit)
+
+    @property
+    def suspicion_ratio(self) -> float:
+        """What is compared with ``suspect_from`` and ``calm_at``, in [0, 1]; 1 while halted."""
+        return 1.0 if self.halted else _way(self._suspicion(), self.terms.limit)
 
     @property
     def baseline_ratio(self) -> float | None:
@@ -305,8 +318,9 @@ class Case:
         case._halt = _Halt(*state["halt"]) if state["halt"] else None
         case._pooled = Detector(state["pooled"])
         for name, r in state["slices"].items():
-            case._slices[name] = Detector(r)
-        case._ticket = Detector(state["ticket"], EQUAL)
+            case._slices[name] = Detector(r, weights=WEIGHTS)
+        case._in_slices = fsum([detector.s for detector in case._slices.values()])
+        case._ticket = Detector(state["ticket"])
         case._mirror = case._new_mirror(state["mirror"])
         case._s = case._combined()
         return case

@@ -9,40 +9,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import fsum
+from operator import mul
 
 # Twelve bets, log-spaced from 0.01 to 0.97: the relative loss each of them expects.
 RHOS: tuple[float, ...] = (
     0.01, 0.0151571, 0.0229737, 0.0348214, 0.0527792, 0.0799978,
     0.121253, 0.183785, 0.278564, 0.422222, 0.639965, 0.97,
 )  # fmt: skip
-# What a halting detector puts on each bet: in proportion to the loss it expects. While a pipeline
-# is well, bet k hovers around weight / rho, so that equal weights (EQUAL) let the bets on 1 % alone
-# hold S near 50, which is A^0.4 where A is 1e4: such a pipeline would be suspect for ever. It costs
-# nothing on drops of a quarter, 6 % on drops of a seventh, 15 % on drops of a tenth.
+# Weights in proportion to the loss that a bet expects. While a pipeline is well, bet k hovers around
+# weight / rho: equally weighted, the bets on a loss of 1 to 3 % alone hold S near 50 for ever, which
+# is A^0.4 where A is 1e4. So suspicion is weighted like this, and so are slices, of which there are
+# many and which are watched for great losses; a halt of the whole set weighs its bets equally.
 WEIGHTS: tuple[float, ...] = tuple(rho / fsum(RHOS) for rho in RHOS)
-EQUAL: tuple[float, ...] = (1.0 / len(RHOS),) * len(RHOS)
 MIRROR_RHOS: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97)
 HIGHEST_NULL = 0.998  # a null of 1 would make one wrong answer infinite evidence
 CEILING = 1e300  # of one bet; times the largest gain of a probe, 485, it is still a float
 
 
 class Detector:
-    """Evidence that the mean fell below its null.
+    """Evidence that the mean fell below its null; *r* is one Shiryaev-Roberts sum per bet.
 
-    *r* holds, for each bet of RHOS, its weight times its Shiryaev-Roberts sum; ``s``, the sum of
-    them, is compared with the limit A. Starting the bets anew at every probe, r <- (weight + r) L
-    with E[L] <= 1, makes ``s - probes`` a supermartingale while the null holds.
+    ``s``, their mean under *weights* (None: equal ones), is compared with the limit A. Starting
+    the bets anew at every probe, R <- (1 + R) L with E[L] <= 1, makes ``s - probes`` a
+    supermartingale while the null holds.
     """
 
-    __slots__ = ("_rungs", "r", "s", "weights")
+    __slots__ = ("_weights", "r", "s")
 
-    def __init__(self, r: Sequence[float] = (), weights: tuple[float, ...] = WEIGHTS) -> None:
-        self.weights = weights
-        self.r = tuple(r) or (0.0,) * len(RHOS)
-        if not len(self.r) == len(weights) == len(RHOS):
+    def __init__(
+        self, r: Sequence[float] = (), *, weights: tuple[float, ...] | None = None
+    ) -> None:
+        self.r: Sequence[float] = tuple(r) or (0.0,) * len(RHOS)
+        if len(self.r) != len(RHOS):
             raise ValueError(f"{len(self.r)} sums were given for {len(RHOS)} bets")
-        self._rungs = tuple(zip(weights, RHOS, strict=True))
-        self.s = fsum(self.r)
+        self._weights = weights
+        self.s = self._mean()
 
     def take(self, x: float, m: float) -> float:
         """Take outcome *x* in [0, 1] of a probe whose null mean is *m* in [0, 1]; return ``s``.
@@ -54,20 +55,27 @@ class Detector:
         if m > HIGHEST_NULL:
             m = HIGHEST_NULL
         c = (m - x) / (1.0 - m)
-        r = [(w + old) * (1.0 + rho * c) for old, (w, rho) in zip(self.r, self._rungs, strict=True)]
-        s = fsum(r)
-        if s > CEILING:
-            r = [min(new, CEILING / len(r)) for new in r]
-            s = fsum(r)
-        self.r = tuple(r)
-        self.s = s
+        r = [(1.0 + old) * (1.0 + rho * c) for old, rho in zip(self.r, RHOS, strict=True)]
+        self.r = r
+        self.s = s = self._mean()
+        if s > CEILING / len(r):
+            self.r = [min(new, CEILING) for new in r]
+            self.s = s = self._mean()
         return s
+
+    def suspicion(self) -> float:
+        """Return the mean of the bets under WEIGHTS: like ``s``, but low while all is well."""
+        return fsum(map(mul, self.r, WEIGHTS))
 
     def severity(self) -> float | None:
         """Return the relative loss (0.25: a quarter of the null) that fits best; None so far."""
-        fit = [new / weight for new, weight in zip(self.r, self.weights, strict=True)]
-        best = max(fit)
-        return RHOS[fit.index(best)] if best > 0.0 else None
+        best = max(self.r)
+        return RHOS[self.r.index(best)] if best > 0.0 else None
+
+    def _mean(self) -> float:
+        if self._weights is None:
+            return fsum(self.r) / len(self.r)
+        return fsum(map(mul, self.r, self._weights))
 
 
 class Mirror:
@@ -80,7 +88,7 @@ class Mirror:
     __slots__ = ("ceiling", "r", "s")
 
     def __init__(self, r: Sequence[float] = (), *, ceiling: float = CEILING) -> None:
-        self.r = tuple(r) or (0.0,) * len(MIRROR_RHOS)
+        self.r: Sequence[float] = tuple(r) or (0.0,) * len(MIRROR_RHOS)
         if len(self.r) != len(MIRROR_RHOS):
             raise ValueError(f"{len(self.r)} sums were given for {len(MIRROR_RHOS)} bets")
         self.ceiling = min(ceiling, CEILING)
@@ -98,6 +106,6 @@ class Mirror:
             min((1.0 + sum_) * (1.0 + rho * c), top)
             for sum_, rho in zip(self.r, MIRROR_RHOS, strict=True)
         ]
-        self.r = tuple(grown)
+        self.r = grown
         self.s = fsum(grown) / len(grown)
         return self.s
