@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from seamwatch.evidence.blessing import FLAKY, SOLID, Blessing, outcome
 from seamwatch.evidence.case import Case, Event, Probe, Standing, replay
-from seamwatch.evidence.esr import HIGHEST_NULL, MIRROR_RHOS, RHOS, WEIGHTS, Detector, Mirror
+from seamwatch.evidence.esr import EQUAL, HIGHEST_NULL, MIRROR_RHOS, RHOS, WEIGHTS, Detector, Mirror
 from seamwatch.evidence.terms import Items, Terms, terms
 
 __all__ = [
+    "EQUAL",
     "FLAKY",
     "HIGHEST_NULL",
     "MIRROR_RHOS",

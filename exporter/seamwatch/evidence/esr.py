@@ -16,10 +16,11 @@ RHOS: tuple[float, ...] = (
     0.01, 0.0151571, 0.0229737, 0.0348214, 0.0527792, 0.0799978,
     0.121253, 0.183785, 0.278564, 0.422222, 0.639965, 0.97,
 )  # fmt: skip
-# Weights in proportion to the loss that a bet expects. While a pipeline is well, bet k hovers around
-# weight / rho: equally weighted, the bets on a loss of 1 to 3 % alone hold S near 50 for ever, which
-# is A^0.4 where A is 1e4. So suspicion is weighted like this, and so are slices, of which there are
-# many and which are watched for great losses; a halt of the whole set weighs its bets equally.
+EQUAL: tuple[float, ...] = (1.0 / len(RHOS),) * len(RHOS)
+# Weights in proportion to the loss that a bet expects. While a pipeline is well, bet k hovers
+# around weight / rho: equally weighted, the bets on a loss of 1 to 3 % alone hold S near 50 for
+# ever, which is A^0.4 where A is 1e4. So suspicion is weighted like this, and so are slices, of
+# which there are many and which are watched for great losses; S of the whole set is not.
 WEIGHTS: tuple[float, ...] = tuple(rho / fsum(RHOS) for rho in RHOS)
 MIRROR_RHOS: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97)
 HIGHEST_NULL = 0.998  # a null of 1 would make one wrong answer infinite evidence
@@ -29,16 +30,14 @@ CEILING = 1e300  # of one bet; times the largest gain of a probe, 485, it is sti
 class Detector:
     """Evidence that the mean fell below its null; *r* is one Shiryaev-Roberts sum per bet.
 
-    ``s``, their mean under *weights* (None: equal ones), is compared with the limit A. Starting
+    ``s``, their mean under *weights*, is compared with the limit A. Starting
     the bets anew at every probe, R <- (1 + R) L with E[L] <= 1, makes ``s - probes`` a
     supermartingale while the null holds.
     """
 
     __slots__ = ("_weights", "r", "s")
 
-    def __init__(
-        self, r: Sequence[float] = (), *, weights: tuple[float, ...] | None = None
-    ) -> None:
+    def __init__(self, r: Sequence[float] = (), *, weights: tuple[float, ...] = EQUAL) -> None:
         self.r: Sequence[float] = tuple(r) or (0.0,) * len(RHOS)
         if len(self.r) != len(RHOS):
             raise ValueError(f"{len(self.r)} sums were given for {len(RHOS)} bets")
@@ -73,8 +72,6 @@ class Detector:
         return RHOS[self.r.index(best)] if best > 0.0 else None
 
     def _mean(self) -> float:
-        if self._weights is None:
-            return fsum(self.r) / len(self.r)
         return fsum(map(mul, self.r, self._weights))
 
 
