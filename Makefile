@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 RUN_STAMP := $(VENV)/.run
 TEST_STAMP := $(VENV)/.test
+BENCH_STAMP := $(VENV)/.bench
 
 ifdef UV
   CREATE := $(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
@@ -31,6 +32,10 @@ $(TEST_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) --constraint constraints.txt --editable '.[speed,postgres,parquet]' --group test
 	@touch $@
 
+$(BENCH_STAMP): $(TEST_STAMP)
+	$(INSTALL) --constraint constraints.txt --group bench
+	@touch $@
+
 install: $(RUN_STAMP) ## put seamwatch into .venv
 
 demo: $(RUN_STAMP) ## run a real pipeline and seamwatch on it
@@ -52,7 +57,7 @@ unit: $(TEST_STAMP) ## the tests on the checkout
 wheel: $(TEST_STAMP) ## the tests on the installed wheel
 	tests/on-wheel $(BIN)/python
 
-bench: $(TEST_STAMP) ## measure what the README promises
+bench: $(BENCH_STAMP) ## measure what the README promises
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 clean: ## remove what make built
