@@ -1,0 +1,419 @@
+"""An inquiry: which of the repairs wins back what was lost, with as few calls as will do.
+
+Pure: the caller asks what `Inquiry.next` wants and hands in the result; randomness comes from the
+seed. Discordant items (right when blessed, wrong now) are asked once with all repairs; those won
+back are shared out along one random order of the repairs each, until `stopping` names somebody.
+Then every variant of some items is asked, to publish shares and interactions. The module is long
+because the order of asking, which must survive a restart to the letter, is one piece of state.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from seamwatch.attribution.dossier import Dossier, Suspects, Variant
+from seamwatch.attribution.findings import Tally, attribution
+from seamwatch.attribution.shapley import MOST_REPAIRS
+from seamwatch.attribution.shares import Attribution
+from seamwatch.attribution.stopping import explains_nothing
+
+FACTORISE = 30
+"""Items of which every variant is asked once somebody is named."""
+
+MOST_PAID = 4
+"""Repairs that cost a call, up to which every variant is asked: 16 calls an item at most."""
+
+AUDIT_EVERY = 10
+"""One right item is audited for so many discordant ones that were tried."""
+
+CANDIDATES = 64
+"""Right items remembered for the audit, a random sample of those offered."""
+
+FRESH, CHANCE = 8, 0.1
+"""Items won back are asked once more unrepaired until FRESH were, and as long as more than this
+ratio of them turned out to be wrong by chance only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A result that is wanted: item *item_id* with exactly these *repairs* applied.
+
+    ``sends`` is False where no call is needed: the answer under the paid ones of the repairs was
+    sent for before (for none: the answer that the item was offered for), and the free ones are
+    recomputed from it.
+    """
+
+    item_id: str
+    repairs: frozenset[str]
+    sends: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """An ask and where its result goes."""
+
+    item_id: str
+    audit: bool
+    variant: Variant
+
+
+class Inquiry:
+    """Shares a loss out over *repairs*; one inquiry a halt, driven by one caller.
+
+    Args:
+        repairs: 1 to 8 names.
+        items: number of items in the golden set.
+        confidence: in (1/2, 1), of naming the right suspect.
+        strict: name nobody but by an anytime-valid test; needs several times the calls.
+        max_probes: calls at most, failed ones too.
+        seed: of the orders in which repairs are added.
+        free: repairs that are recomputed from an answer and cost no call.
+        baseline: accuracy when blessed, a ratio; None if unknown.
+
+    Raises:
+        ValueError: an argument is out of its range; the text says which.
+    """
+
+    def __init__(
+        self,
+        repairs: Sequence[str],
+        *,
+        items: int,
+        confidence: float = 0.95,
+        strict: bool = False,
+        max_probes: int = 300,
+        seed: int = 0,
+        free: Collection[str] = (),
+        baseline: float | None = None,
+    ) -> None:
+        if not 1 <= len(repairs) <= MOST_REPAIRS or len(set(repairs)) != len(repairs):
+            raise ValueError(f"an inquiry needs 1 to {MOST_REPAIRS} different repairs")
+        if not set(free) <= set(repairs):
+            raise ValueError(f"free repairs that are none: {sorted(set(free) - set(repairs))}")
+        if not 0.5 < confidence < 1:
+            raise ValueError(f"confidence {confidence} is not between 0.5 and 1")
+        if items < 1 or max_probes < 0:
+            raise ValueError("an inquiry needs an item and no negative number of probes")
+        bits = range(len(repairs))
+        self.suspects = Suspects(
+            tuple(repairs),
+            tuple(bit for bit in bits if repairs[bit] in free),
+            tuple(bit for bit in bits if repairs[bit] not in free),
+        )
+        self.items = items
+        self.confidence = confidence
+        self.strict = strict
+        self.max_probes = max_probes
+        self.seed = seed
+        self.baseline = baseline
+        self.probes = 0
+        self._now: float | None = None
+        self._asked = 0
+        self._waiting: dict[str, Dossier] = {}  # the first one is being asked
+        self._settled: dict[str, Dossier] = {}
+        self._lost: set[str] = set()  # discordant items given up after errors
+        self._audits: dict[str, Dossier] = {}
+        self._candidates: dict[str, str] = {}  # right items: id -> random rank
+        self._job: _Job | None = None
+        self._top: str | None = None
+        self._nothing = False  # the repairs explain nothing
+        self._tally = Tally(self.suspects, confidence=confidence, strict=strict)
+
+    def offer(self, item_id: str, *, now: float = 0.0, blessed: float = 1.0) -> None:
+        """Offer a discordant item: right when blessed, wrong now. One known already is ignored.
+
+        Args:
+            item_id: of the golden set.
+            now: its result without repairs, a ratio; 0 for a wrong answer.
+            blessed: its result when blessed, a ratio above *now*.
+        """
+        if item_id in self._waiting or item_id in self._settled or item_id in self._lost:
+            return
+        if not 0 <= now < blessed <= 1:
+            raise ValueError(
+                f"{item_id}: {now} now and {blessed} when blessed is no loss in [0, 1]"
+            )
+        self._candidates.pop(item_id, None)
+        self._waiting[item_id] = Dossier(
+            item_id, self.suspects, now=now, blessed=blessed, seed=self.seed
+        )
+
+    def concordant(self, item_id: str) -> None:
+        """Say that an item is right now; a tenth as many of them as of the others are audited."""
+        discordant = (self._waiting, self._settled, self._lost, self._audits)
+        if item_id in self._candidates or any(item_id in one for one in discordant):
+            return
+        rank = hashlib.sha256(f"{self.seed}:audit:{item_id}".encode()).hexdigest()[:16]
+        self._candidates[item_id] = rank
+        if len(self._candidates) > CANDIDATES:
+            del self._candidates[max(self._candidates, key=self._candidates.__getitem__)]
+
+    def observed(self, now: float, *, asked: int = 0) -> None:
+        """Say how accurate the set is now.
+
+        Args:
+            now: accuracy over the window, a ratio.
+            asked: how many different items were asked since the loss. From *items* on all that
+                are discordant are known to be offered, and the shares become exact once each of
+                them is factorised.
+        """
+        self._now = now
+        self._asked = max(self._asked, asked)
+
+    def next(self) -> Ask | None:
+        """Return what to ask, the same until it is taken; None when there is nothing to ask now.
+
+        After None there may be more once items are offered, unless ``result().phase`` is done.
+        """
+        if self._job is None:
+            self._job = self._within_budget(self._choose())
+        if self._job is None:
+            return None
+        if self._job.audit and self._candidates.pop(self._job.item_id, ""):
+            self._audits[self._job.item_id] = self._audit_of(self._job.item_id)
+        variant = self._job.variant
+        return Ask(self._job.item_id, self.suspects.applied(variant.mask), variant.sends)
+
+    def take(self, ask: Ask, x: float | None) -> None:
+        """Take the result of what `next` asked for.
+
+        Args:
+            ask: as `next` returned it.
+            x: the result, a ratio (1 for a right answer); None for an error or timeout: it is
+                asked once more, then the item is given up.
+
+        Raises:
+            ValueError: *ask* is not what was asked last, or *x* is no ratio.
+        """
+        job = self._job
+        if job is None or ask != self.next():
+            raise ValueError(f"{ask.item_id} with {sorted(ask.repairs)} was not asked for")
+        if x is not None and not 0 <= x <= 1:
+            raise ValueError(f"{ask.item_id}: result {x} is not in [0, 1]")
+        self._job = None
+        self.probes += job.variant.sends
+        dossier = (self._audits if job.audit else self._waiting | self._settled)[job.item_id]
+        if x is not None:
+            dossier.take(job.variant, x)
+        else:
+            dossier.errors += 1
+            dossier.dropped = dossier.errors > 1
+        if not job.audit:
+            self._file(dossier)
+
+    def result(self) -> Attribution:
+        """Return what is known so far; ``top`` is set only once it is decided."""
+        finished = self._is_enough or self._nothing or self._is_surveyed or self._is_spent
+        return attribution(
+            self._tally,
+            tuple(self._settled.values()),
+            tuple(self._audits.values()),
+            top=self._top,
+            nothing=self._nothing,
+            done=finished and self._job is None and self._within_budget(self._choose()) is None,
+            exact=self._is_exact,
+            items=self.items,
+            asked=self._asked,
+            offered=self._offered,
+            loss=None if self.baseline is None or self._now is None else self.baseline - self._now,
+            probes=self.probes,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return everything as plain values for JSON; as long as the discordant items are many."""
+        job = self._job
+        return {
+            "repairs": list(self.suspects.names),
+            "free": [self.suspects.names[bit] for bit in self.suspects.free],
+            "items": self.items,
+            "confidence": self.confidence,
+            "strict": self.strict,
+            "max_probes": self.max_probes,
+            "seed": self.seed,
+            "baseline": self.baseline,
+            "probes": self.probes,
+            "now": self._now,
+            "asked": self._asked,
+            "waiting": [one.state() for one in self._waiting.values()],
+            "settled": [one.state() for one in self._settled.values()],
+            "audits": [one.state() for one in self._audits.values()],
+            "lost": sorted(self._lost),
+            "candidates": sorted(self._candidates),
+            "job": None if job is None else [job.item_id, job.audit, asdict(job.variant)],
+            "top": self._top,
+            "nothing": self._nothing,
+        }
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> Inquiry:
+        """Return the inquiry that `state` was taken from: it asks and concludes the same.
+
+        Raises:
+            KeyError, TypeError, ValueError: *state* is none.
+        """
+        settings = ("items", "confidence", "strict", "max_probes", "seed", "free", "baseline")
+        inquiry = cls(state["repairs"], **{name: state[name] for name in settings})
+        inquiry.probes = state["probes"]
+        inquiry.observed(state["now"], asked=state["asked"])
+        for name in ("waiting", "settled", "audits"):
+            for one in state[name]:
+                dossier = Dossier.restored(one, inquiry.suspects, seed=inquiry.seed)
+                getattr(inquiry, f"_{name}")[dossier.item_id] = dossier
+        inquiry._lost = set(state["lost"])
+        for item_id in state["candidates"]:
+            inquiry.concordant(item_id)
+        if state["job"] is not None:
+            item_id, audit, variant = state["job"]
+            inquiry._job = _Job(item_id, audit, Variant(**variant))
+        for dossier in inquiry._settled.values():
+            inquiry._tally.note(dossier)
+        inquiry._top, inquiry._nothing = state["top"], state["nothing"]
+        return inquiry
+
+    @property
+    def _offered(self) -> int:
+        return len(self._waiting) + len(self._settled) + len(self._lost)
+
+    @property
+    def _is_surveyed(self) -> bool:
+        """Say whether all items of the set were asked, and all discordant ones were tried."""
+        return self._asked >= self.items and not self._waiting
+
+    @property
+    def _is_exact(self) -> bool:
+        """Say whether every variant of every discordant item is known."""
+        return (
+            self._is_surveyed
+            and not self._lost
+            and bool(self._settled)
+            and all(one.is_complete or not one.is_won_back for one in self._settled.values())
+        )
+
+    @property
+    def _is_spent(self) -> bool:
+        return self.probes >= self.max_probes
+
+    def _file(self, dossier: Dossier) -> None:
+        """Draw the conclusions from a new result of a discordant item."""
+        if dossier.item_id in self._settled:
+            self._tally.note(dossier)
+            if dossier.is_complete:
+                self._conclude()
+        elif dossier.dropped:
+            del self._waiting[dossier.item_id]
+            self._lost.add(dossier.item_id)
+            self._conclude()
+        elif self._on_the_way(dossier) is None:
+            del self._waiting[dossier.item_id]
+            self._settled[dossier.item_id] = dossier
+            self._tally.note(dossier)
+            self._conclude()
+
+    def _conclude(self) -> None:
+        """Name a suspect or say that nothing is explained, where that can be said now."""
+        if self._top is not None or self._nothing:
+            return
+        self._top = self._tally.exact_top() if self._is_exact else self._tally.top()
+        if self._top is None and not self._is_exact:
+            tried, won_back = self._tally.tried, self._tally.won_back
+            self._nothing = explains_nothing(won_back, tried, confidence=self.confidence)
+
+    def _within_budget(self, job: _Job | None) -> _Job | None:
+        return None if job is not None and job.variant.sends and self._is_spent else job
+
+    def _choose(self) -> _Job | None:
+        """Return the next thing to ask, whatever it costs."""
+        begun = next(iter(self._waiting.values()), None)
+        if begun is not None and len(begun.results) == 1 and begun.again is None:
+            begun = None  # nothing of it was asked
+        if self._nothing:
+            return None
+        if begun is not None:
+            return self._ask_on(begun)
+        audit = self._audit()
+        if audit is not None:
+            return audit
+        if self._top is None:
+            return self._ask_first() or self._complete_all()
+        return self._factorise()
+
+    def _ask_first(self) -> _Job | None:
+        """Return the next ask about the first item that waits."""
+        first = next(iter(self._waiting.values()), None)
+        return None if first is None else self._ask_on(first)
+
+    def _ask_on(self, dossier: Dossier) -> _Job | None:
+        variant = self._on_the_way(dossier)
+        return None if variant is None else _Job(dossier.item_id, False, variant)
+
+    def _on_the_way(self, dossier: Dossier) -> Variant | None:
+        """Return what a waiting item lacks to be shared out."""
+        return dossier.wanted(
+            again=self._tally.wants_fresh(FRESH, CHANCE),
+            whole=self.strict,
+            weights=self._tally.weights,
+        )
+
+    def _audit(self) -> _Job | None:
+        """Return the next ask of the audit of right items, None while none is due.
+
+        They wait until somebody is named, or there is nothing else to ask, or the rest of the
+        budget is just enough for them.
+        """
+        weights = self._tally.weights
+        for dossier in self._audits.values():
+            variant = None if dossier.dropped else dossier.audited(weights)
+            if variant is not None:
+                return _Job(dossier.item_id, True, variant)
+        due = len(self._settled) // AUDIT_EVERY - len(self._audits)
+        pressed = self.max_probes - self.probes <= due
+        if due < 1 or not self._candidates or not (self._top or pressed or not self._waiting):
+            return None
+        item_id = min(self._candidates, key=self._candidates.__getitem__)
+        variant = self._audit_of(item_id).audited(weights)
+        return None if variant is None else _Job(item_id, True, variant)
+
+    def _audit_of(self, item_id: str) -> Dossier:
+        return Dossier(item_id, self.suspects, now=1.0, blessed=1.0, seed=self.seed)
+
+    def _complete_all(self) -> _Job | None:
+        """Return the next ask on the way to exact shares, while they may settle what is open.
+
+        Only where every item of the set was asked, nobody is named yet and the budget will do.
+        """
+        open_ones = [one for one in self._won_back() if not one.is_complete]
+        cost = sum(one.calls_missing() for one in open_ones)
+        if (
+            not open_ones
+            or not self._is_surveyed
+            or len(self.suspects.paid) > MOST_PAID
+            or any(one.dropped for one in open_ones)
+            or self.probes + cost > self.max_probes
+        ):
+            return None
+        variant = open_ones[0].missing()
+        return None if variant is None else _Job(open_ones[0].item_id, False, variant)
+
+    def _factorise(self) -> _Job | None:
+        """Return the next ask for the shares that are published once somebody is named."""
+        if self._is_enough:
+            return None
+        if len(self.suspects.paid) <= MOST_PAID:
+            for one in self._won_back():
+                variant = None if one.is_complete or one.dropped else one.missing()
+                if variant is not None:
+                    return _Job(one.item_id, False, variant)
+        return self._ask_first()
+
+    @property
+    def _is_enough(self) -> bool:
+        """Say whether enough items were factorised for what is published."""
+        exactly = len(self.suspects.paid) <= MOST_PAID
+        done = sum(one.is_complete or not exactly for one in self._won_back())
+        return self._top is not None and done >= FACTORISE
+
+    def _won_back(self) -> list[Dossier]:
+        return [one for one in self._settled.values() if one.is_won_back]
