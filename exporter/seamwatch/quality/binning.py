@@ -17,9 +17,11 @@ def cuts(ordered: Floats, count: int) -> Floats:
     """
     ranks = (np.arange(1, count) * len(ordered) + count // 2) // count
     found: Floats = np.unique(ordered[ranks - 1])
-    return found[found < ordered[-1]]
+    lower: Floats = found[found < ordered[-1]]
+    return lower
 
 
 def places(values: Floats, upper_ends: Floats) -> Ints:
     """Return the bin of each value."""
-    return np.searchsorted(upper_ends, values, side="left")
+    found: Ints = np.searchsorted(upper_ends, values, side="left")
+    return found

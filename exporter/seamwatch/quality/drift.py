@@ -103,5 +103,6 @@ def _index(expected: Any, found: Any) -> Any:
 def _finite(values: Sequence[float]) -> Floats:
     import numpy as np
 
-    found = np.sort(np.asarray(values, dtype=float))
-    return found[np.isfinite(found)]
+    given = np.asarray(values, dtype=float)
+    found: Floats = np.sort(given[np.isfinite(given)])
+    return found

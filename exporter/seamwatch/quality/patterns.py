@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 from seamwatch.quality.steps import most_steps
 
-PIECE = 2_000  # characters searched at once
-OVERLAP = 400  # longer matches may be missed in a text longer than a piece
+PIECE = 1_000  # characters searched at once
+OVERLAP = 250  # longer matches may be missed in a text longer than a piece
 SEARCHED = 20_000  # characters of a text that are searched at all
-MOST_STEPS = 3 * PIECE
+MOST_STEPS = 6 * PIECE
 
 
 def too_slow(pattern: str) -> str | None:

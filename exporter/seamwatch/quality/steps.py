@@ -12,7 +12,7 @@ repeated group that can match the same text in two ways can match n of them in 2
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
 
@@ -46,7 +46,8 @@ def _sequence(nodes: Sequence[_Node], follows: _Atoms | None, length: int) -> _S
     total = _Steps(0.0, 1.0)
     for node in reversed(nodes):
         own = _steps(node, follows, length)
-        total = _Steps(own.cost + own.ways * total.cost, own.ways * total.ways)
+        rest = own.ways * total.cost if total.cost else 0.0  # inf times nothing is nothing
+        total = _Steps(own.cost + rest, own.ways * total.ways)
         begins, can_be_empty = _begins(node)
         follows = begins + (follows or ()) if can_be_empty else begins
     return total
@@ -61,26 +62,23 @@ def _steps(node: _Node, follows: _Atoms | None, length: int) -> _Steps:
     if kind == "ATOMIC_GROUP":
         return _Steps(sum(_sequence(value, _ANYTHING, length)), 1.0)
     if kind in ("ASSERT", "ASSERT_NOT"):
-        return _Steps(sum(_sequence(value[1], None, length)), 1.0)
+        return _Steps(sum(_sequence(value[1], _ANYTHING, length)), 1.0)
     if kind == "BRANCH":
         return _branch(value[1], follows, length)
     if kind == "GROUPREF":
         return _Steps(length, 1.0)
     if kind in _SINGLE or kind == "AT":
-        return _Steps(1.0, 1.0)
+        return _Steps(0.0, 1.0)
     return _Steps(math.inf, math.inf)
 
 
 def _branch(branches: Sequence[Any], follows: _Atoms | None, length: int) -> _Steps:
     each = [_sequence(one, follows, length) for one in branches]
     begins = [_begins_all(one) for one in branches]
-    apart = (
-        all(
-            not empty and not _overlap(atoms, other)
-            for place, (atoms, empty) in enumerate(begins)
-            for other, _ in begins[:place]
-        )
-        and not begins[0][1]
+    apart = not any(empty for _, empty in begins) and not any(
+        _overlap(atoms, other)
+        for place, (atoms, _) in enumerate(begins)
+        for other, _ in begins[:place]
     )
     if apart:  # the first character says which one it is
         return _Steps(len(each) + max(one.cost for one in each), max(one.ways for one in each))
@@ -96,31 +94,16 @@ def _repeat(
     ends_itself = follows is None or not _overlap(begins, follows)
     lengths = 1.0 if possessive or (ends_itself and not can_be_empty) else high - low + 1.0
     if len(body) == 1 and str(body[0][0]) in _SINGLE:
-        return _Steps(float(high), lengths)
+        # what completes the match is read to its end only once, when there is a match
+        return _Steps(float(low if follows is None else high), lengths)
     inside = _sequence(body, begins + (follows or ()) if high > 1 else follows, length)
     if inside.ways > 1 and high > 1:
         shared = high * math.log(inside.ways)  # ways ** high, without overflow
         ways = math.exp(shared) if shared < 50 else math.inf
-        return _Steps(ways * inside.cost, ways)
-    # a round costs what it reads, and all rounds together read the text once
-    cost = min(high * inside.cost, length * (_size(body) + 1) + inside.cost)
+        return _Steps(ways * max(1.0, inside.cost), ways)
+    # all rounds together read the text once, there and back; only the last one reads in vain
+    cost = min(high * max(1.0, inside.cost), 2 * length + inside.cost)
     return _Steps(cost, lengths * max(1.0, inside.ways))
-
-
-def _size(nodes: Iterable[_Node]) -> int:
-    """Count the single characters and repetitions of *nodes*."""
-    return sum(1 + _size(inner) for node in nodes for inner in [_inner(node)])
-
-
-def _inner(node: _Node) -> list[_Node]:
-    kind, value = str(node[0]), node[1]
-    if kind in _REPEATS:
-        return list(value[2])
-    if kind == "SUBPATTERN":
-        return list(value[-1])
-    if kind == "BRANCH":
-        return [node for one in value[1] for node in one]
-    return []
 
 
 def _begins_all(nodes: Sequence[_Node]) -> tuple[_Atoms, bool]:
