@@ -106,7 +106,6 @@ class Case:
         self._pooled = Detector()
         named = sorted({name for name, _ in self._slice_nulls})
         self._slices = {name: Detector(weights=WEIGHTS) for name in named}
-        self._in_slices = 0.0
         self._s = 0.0
 
     def _new_mirror(self, r: Collection[float] = ()) -> Mirror:
@@ -153,7 +152,6 @@ class Case:
         if null is None:
             return False
         self._slices[probe.slice].take(x, null)
-        self._in_slices = fsum([detector.s for detector in self._slices.values()])
         return True
 
     def _judge(self) -> tuple[Event, ...]:
@@ -175,16 +173,24 @@ class Case:
         return ()
 
     def _combined(self) -> float:
-        return self._with_slices(self._pooled.s)
+        if not self._slices:
+            return self._pooled.s
+        weight = self.terms.slice_weight
+        return (1.0 - weight) * self._pooled.s + weight * fsum(self._by_slice())
 
     def _suspicion(self) -> float:
-        return self._with_slices(self._pooled.suspicion())
+        """Return the pooled evidence or that of the worst slice, whichever is more.
 
-    def _with_slices(self, pooled: float) -> float:
+        Not their sum: many healthy slices would add up to a suspicion that never ends.
+        """
+        pooled = self._pooled.suspicion()
         if not self._slices:
             return pooled
         weight = self.terms.slice_weight
-        return (1.0 - weight) * pooled + weight * self._in_slices
+        return max((1.0 - weight) * pooled, weight * max(self._by_slice()))
+
+    def _by_slice(self) -> list[float]:
+        return [detector.s for detector in self._slices.values()]
 
     def _recover(self, x: float, probe: Probe) -> tuple[Event, ...]:
         bound = self._bounds[probe.item_class]
@@ -319,7 +325,6 @@ class Case:
         case._pooled = Detector(state["pooled"])
         for name, r in state["slices"].items():
             case._slices[name] = Detector(r, weights=WEIGHTS)
-        case._in_slices = fsum([detector.s for detector in case._slices.values()])
         case._ticket = Detector(state["ticket"])
         case._mirror = case._new_mirror(state["mirror"])
         case._s = case._combined()
