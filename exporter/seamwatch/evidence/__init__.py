@@ -10,9 +10,11 @@ whichever items the past made us ask.
 from __future__ import annotations
 
 from seamwatch.evidence.blessing import FLAKY, SOLID, Blessing, outcome
-from seamwatch.evidence.case import Case, Event, Probe, Standing, replay
+from seamwatch.evidence.case import Case, replay
 from seamwatch.evidence.esr import EQUAL, HIGHEST_NULL, MIRROR_RHOS, RHOS, WEIGHTS, Detector, Mirror
-from seamwatch.evidence.terms import Items, Terms, terms
+from seamwatch.evidence.probe import Event, Probe, Standing
+from seamwatch.evidence.resolution import terms
+from seamwatch.evidence.terms import Items, Terms
 
 __all__ = [
     "EQUAL",

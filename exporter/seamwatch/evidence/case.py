@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from math import fsum, log
 from typing import Any, Self
 
 from seamwatch.evidence.blessing import FLAKY, SOLID
 from seamwatch.evidence.esr import MIRROR_RHOS, WEIGHTS, Detector, Mirror
+from seamwatch.evidence.probe import Event, Probe, Standing
 from seamwatch.evidence.terms import Terms
 
 STATE_VERSION = 1
@@ -23,39 +23,6 @@ _RELAPSE_AT = 0.4
 # A slice is focused on while its evidence is at least this share of the pooled one: where all of
 # the set broke, half of the probes in one slice would only delay the halt (103 probes, not 96).
 _OWN_SHARE = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """What one probe amounts to."""
-
-    x: float | None  # in [0, 1]; None: error or timeout, a third outcome that is no evidence
-    slice: str = ""
-    item_class: str = ""  # "solid", "flaky", or "" where nothing is blessed
-    focused: bool = False  # asked because its slice looks bad: no sample of the whole set
-    at: float = 0.0  # wall clock; carried for the reader, it changes nothing
-
-
-class Standing(StrEnum):
-    """What the evidence says of a pipeline."""
-
-    RUNNING = "running"
-    SUSPECT = "suspect"
-    HALTED = "halted"
-    RECOVERING = "recovering"
-
-
-class Event(StrEnum):
-    """What a probe, or a person who resumes, changed."""
-
-    SUSPECT = "suspect"
-    CALM = "calm"
-    HALT = "halt"
-    TICKET = "ticket"
-    RECOVERING = "recovering"
-    RELAPSE = "relapse"
-    RECOVERED = "recovered"
-    RESUME = "resume"
 
 
 @dataclass(frozen=True, slots=True)
