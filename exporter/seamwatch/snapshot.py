@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from seamwatch.attribution import Attribution
 from seamwatch.errors import Reason
+from seamwatch.evidence import Standing
 from seamwatch.freshness import Freshness
 from seamwatch.pipeline import Estimate, Pipeline, Reading, Task, Verdict
 from seamwatch.skew import Skew
@@ -52,6 +54,21 @@ class ProbeState:
     budget_remaining: Mapping[str, int] = field(default_factory=dict)  # window (hour, day) -> left
     answered_by: tuple[str, ...] = ()  # versions seen in the window, sorted
     fallbacks: int = 0  # answers by another version than the model stage declares, since the start
+
+
+@dataclass(frozen=True, slots=True)
+class AttributionState:
+    """What asking with repairs applied tells of who is to blame; times are wall clock."""
+
+    attribution: Attribution
+    standing: Standing  # why it is looked for; RUNNING: the case is calm again
+    began: float  # when the inquiry behind it began
+    ended: float | None  # when the case was calm again; None while it is not
+    blamed: Mapping[str, str]  # repair -> stage that it blames
+    unavailable: Mapping[str, Reason]  # repairs without an answer: their stages are not cleared
+    asked: int = 0  # questions of this inquiry that were sent, whatever came
+    failed: int = 0  # those of them that gave no answer
+    over_budget: bool = False  # whether it waits for a budget
 
 
 @dataclass(frozen=True, slots=True)
