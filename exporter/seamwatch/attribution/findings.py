@@ -54,6 +54,11 @@ class Tally:
         """How much each repair is suspected, by bit; positive."""
         return tuple(1.0 + max(0.0, one) for one in self._sums())
 
+    @property
+    def doubtful(self) -> int:
+        """Items that may be as they are by chance; 0 where no answer was seen to change."""
+        return len(self._contradictions) if self._chance else 0
+
     def note(self, dossier: Dossier) -> None:
         """Take in what *dossier* says now."""
         name = dossier.item_id
@@ -88,20 +93,19 @@ class Tally:
     def exact_top(self) -> str | None:
         """Return the name of the largest sum, where the contributions are no sample but all.
 
-        Items that contradict themselves show that answers change by chance: the leader must be
-        ahead by more than there are of them.
+        Where answers change by chance the leader must be ahead by more items than are doubtful.
         """
         sums = self._sums()
         leader = self._leader()
         rivals = [one for bit, one in enumerate(sums) if bit != leader]
         ahead = sums[leader] - max([0.0, *rivals])
-        return self.suspects.names[leader] if ahead > len(self._contradictions) + 1e-9 else None
+        return self.suspects.names[leader] if ahead > self.doubtful + 1e-9 else None
 
     def tied(self, *, exact: bool) -> tuple[str, ...]:
         """Return the leader and all whom it does not beat, those with most won back first."""
         sums, leader = self._sums(), self._leader()
         if exact:
-            least = sums[leader] - len(self._contradictions) - 1e-9
+            least = sums[leader] - self.doubtful - 1e-9
             among = [bit for bit, one in enumerate(sums) if one >= least]
         else:
             among = [leader, *(bit for bit in self._unbeaten(leader) if bit is not None)]
@@ -110,7 +114,7 @@ class Tally:
     def leads_by_nothing(self, *, exact: bool) -> bool:
         """Say whether even the leader may have won back nothing."""
         if exact:
-            return self._sums()[self._leader()] <= len(self._contradictions) + 1e-9
+            return self._sums()[self._leader()] <= self.doubtful + 1e-9
         return None in self._unbeaten(self._leader())
 
     def _sums(self) -> list[float]:
@@ -156,6 +160,7 @@ def attribution(
     offered: int,
     loss: float | None,
     probes: int,
+    named_after: int | None,
 ) -> Attribution:
     """Return what is known.
 
@@ -172,6 +177,7 @@ def attribution(
         offered: discordant items.
         loss: accuracy when blessed less now, None if unknown.
         probes: calls sent.
+        named_after: calls sent when somebody was named.
     """
     names = tally.suspects.names
     found = [one for one in map(_found, dossiers) if one is not None]
@@ -180,13 +186,14 @@ def attribution(
     rest, between = None, {}
     if scale is not None:
         known = sum(one.is_exact for one in found)
-        unknown = 0.0 if exact else 1 - known / offered if asked >= items else 1.0
+        unknown = 1 - known / offered if asked >= items else 1.0
+        noise = tally.doubtful / len(found) ** 2
         for bit, name in enumerate(names):
             won = [one.contributions[bit] for one in found]
-            shares[name] = mean_share(won, scale=scale, unknown=unknown)
+            shares[name] = mean_share(won, scale=scale, unknown=unknown, noise=noise)
         left = [one.lost - sum(one.contributions) for one in found]
-        rest = mean_share(left, scale=scale, unknown=unknown)
-        between = pairs(found, names, scale=scale, unknown=unknown)
+        rest = mean_share(left, scale=scale, unknown=unknown, noise=noise)
+        between = pairs(found, names, scale=scale, unknown=unknown, noise=noise)
     outcome = _outcome(tally, shares, top=top, nothing=nothing, done=done, exact=exact)
     sure = [one for one in audits if _is_audited(one)]
     return Attribution(
@@ -199,9 +206,10 @@ def attribution(
         interactions=between,
         loss=loss,
         explained=sum(one.value for one in shares.values()) if shares else None,
-        exact=exact,
+        exact=exact and not tally.doubtful,
         items=tally.won_back,
         probes=probes,
+        named_after=named_after if outcome is Outcome.DECIDED else None,
         candidates=offered,
         audited=len(sure),
         broken=_broken(sure, names),

@@ -119,6 +119,7 @@ class Inquiry:
         self._candidates: dict[str, str] = {}  # right items: id -> random rank
         self._job: _Job | None = None
         self._top: str | None = None
+        self._named_after: int | None = None  # calls
         self._nothing = False  # the repairs explain nothing
         self._tally = Tally(self.suspects, confidence=confidence, strict=strict)
 
@@ -204,22 +205,31 @@ class Inquiry:
         if not job.audit:
             self._file(dossier)
 
+    @property
+    def done(self) -> bool:
+        """Say whether nothing more will be asked, as far as is known; cheaper than `result`.
+
+        An inquiry into a set that was asked as a whole goes on if further items are offered.
+        """
+        finished = self._is_enough or self._nothing or self._is_surveyed or self._is_spent
+        return finished and self._job is None and self._within_budget(self._choose()) is None
+
     def result(self) -> Attribution:
         """Return what is known so far; ``top`` is set only once it is decided."""
-        finished = self._is_enough or self._nothing or self._is_surveyed or self._is_spent
         return attribution(
             self._tally,
             tuple(self._settled.values()),
             tuple(self._audits.values()),
             top=self._top,
             nothing=self._nothing,
-            done=finished and self._job is None and self._within_budget(self._choose()) is None,
+            done=self.done,
             exact=self._is_exact,
             items=self.items,
             asked=self._asked,
             offered=self._offered,
             loss=None if self.baseline is None or self._now is None else self.baseline - self._now,
             probes=self.probes,
+            named_after=self._named_after,
         )
 
     def state(self) -> dict[str, Any]:
@@ -244,6 +254,7 @@ class Inquiry:
             "candidates": sorted(self._candidates),
             "job": None if job is None else [job.item_id, job.audit, asdict(job.variant)],
             "top": self._top,
+            "named_after": self._named_after,
             "nothing": self._nothing,
         }
 
@@ -270,7 +281,8 @@ class Inquiry:
             inquiry._job = _Job(item_id, audit, Variant(**variant))
         for dossier in inquiry._settled.values():
             inquiry._tally.note(dossier)
-        inquiry._top, inquiry._nothing = state["top"], state["nothing"]
+        inquiry._top, inquiry._named_after = state["top"], state["named_after"]
+        inquiry._nothing = state["nothing"]
         return inquiry
 
     @property
@@ -317,6 +329,7 @@ class Inquiry:
         if self._top is not None or self._nothing:
             return
         self._top = self._tally.exact_top() if self._is_exact else self._tally.top()
+        self._named_after = None if self._top is None else self.probes
         if self._top is None and not self._is_exact:
             tried, won_back = self._tally.tried, self._tally.won_back
             self._nothing = explains_nothing(won_back, tried, confidence=self.confidence)
@@ -384,18 +397,15 @@ class Inquiry:
 
         Only where every item of the set was asked, nobody is named yet and the budget will do.
         """
-        open_ones = [one for one in self._won_back() if not one.is_complete]
-        cost = sum(one.calls_missing() for one in open_ones)
-        if (
-            not open_ones
-            or not self._is_surveyed
-            or len(self.suspects.paid) > MOST_PAID
-            or any(one.dropped for one in open_ones)
-            or self.probes + cost > self.max_probes
-        ):
+        if not self._is_surveyed or len(self.suspects.paid) > MOST_PAID:
             return None
-        variant = open_ones[0].missing()
-        return None if variant is None else _Job(open_ones[0].item_id, False, variant)
+        unknown = [one for one in self._won_back() if not one.is_complete]
+        cost = sum(one.calls_missing() for one in unknown)
+        given_up = any(one.dropped for one in unknown)
+        if not unknown or given_up or self.probes + cost > self.max_probes:
+            return None
+        variant = unknown[0].missing()
+        return None if variant is None else _Job(unknown[0].item_id, False, variant)
 
     def _factorise(self) -> _Job | None:
         """Return the next ask for the shares that are published once somebody is named."""
@@ -411,9 +421,10 @@ class Inquiry:
     @property
     def _is_enough(self) -> bool:
         """Say whether enough items were factorised for what is published."""
+        if self._top is None:
+            return False
         exactly = len(self.suspects.paid) <= MOST_PAID
-        done = sum(one.is_complete or not exactly for one in self._won_back())
-        return self._top is not None and done >= FACTORISE
+        return sum(one.is_complete or not exactly for one in self._won_back()) >= FACTORISE
 
     def _won_back(self) -> list[Dossier]:
         return [one for one in self._settled.values() if one.is_won_back]

@@ -58,9 +58,10 @@ class Attribution:
     interactions: Mapping[tuple[str, str], Share] = field(default_factory=dict)
     loss: float | None = None  # accuracy when blessed less accuracy now
     explained: float | None = None
-    exact: bool = False  # every discordant item of the set was asked in every variant
+    exact: bool = False  # every discordant item was asked in every variant, none changed by chance
     items: int = 0  # factorised: won back by all repairs and shared out
     probes: int = 0  # calls sent to the model, failed ones too
+    named_after: int | None = None  # calls sent until somebody was named
     candidates: int = 0  # discordant items offered
     audited: int = 0  # right items that were asked with all repairs
     broken: Mapping[str, float] = field(default_factory=dict)  # audited items that a repair broke
@@ -78,18 +79,19 @@ class Found:
     won_back: bool
 
 
-def mean_share(values: Sequence[float], *, scale: float, unknown: float) -> Share:
+def mean_share(values: Sequence[float], *, scale: float, unknown: float, noise: float) -> Share:
     """Return *scale* times the mean with its normal 95 % interval.
 
     Args:
         values: one an item, in [-1, 1]; one or more.
         scale: points of accuracy that one item's worth stands for.
-        unknown: factor on the variance, 0 where nothing is left to sample (finite population).
+        unknown: factor on the sampling variance, 0 where nothing is left to sample.
+        noise: variance of the mean by answers that change by chance, whatever is sampled.
     """
     n = len(values)
     mean = sum(values) / n
     variance = sum((one - mean) ** 2 for one in values) / max(1, n - 1)
-    half = Z * scale * sqrt(unknown * (variance + 1 / n) / n)
+    half = Z * scale * sqrt(max(noise, unknown * (variance + 1 / n) / n))
     value = scale * mean
     return Share(value, max(-1.0, value - half), min(1.0, value + half))
 
@@ -114,7 +116,12 @@ def scale_of(
 
 
 def pairs(
-    found: Sequence[Found], names: Sequence[str], *, scale: float, unknown: float
+    found: Sequence[Found],
+    names: Sequence[str],
+    *,
+    scale: float,
+    unknown: float,
+    noise: float,
 ) -> dict[tuple[str, str], Share]:
     """Return the interactions of repairs, from the items whose every variant is known.
 
@@ -126,7 +133,7 @@ def pairs(
     part = sum(one.won_back for one in found) / len(found)
     return {
         (names[one], names[two]): mean_share(
-            [table[one, two] for table in whole], scale=scale * part, unknown=unknown
+            [table[one, two] for table in whole], scale=scale * part, unknown=unknown, noise=noise
         )
         for one, two in whole[0]
     }
