@@ -25,7 +25,8 @@ from seamwatch.golden import GoldenSet
 from seamwatch.models import AdaptiveLimit, variant
 from seamwatch.pipeline import GoldenItem, Judged, Task
 from seamwatch.scoring import Rules, judge
-from seamwatch.watch.attributing import Attributing, AttributionState
+from seamwatch.snapshot import AttributionState
+from seamwatch.watch.attributing import Attributing
 from seamwatch.watch.worker import Worker
 
 NOW = 1_700_000_000.0
@@ -78,7 +79,7 @@ class World:
             label = "nonsense"
         if self.dice.random() < self.flicker:
             label = "flicker"
-        threshold = 0.63 if "threshold" in self.broken else 0.5
+        threshold = 0.65 if "threshold" in self.broken else 0.5
         declined = score < threshold
         return {
             "label": None if declined else label,
@@ -222,10 +223,12 @@ class Driven:
         (to or self.attributing).observed(right / items)
         self.world.asked.clear()
 
-    async def halted(self, *broken: str, items: int = 160) -> AttributionState:
-        """Break, probe, halt and ask until there is nothing more to ask."""
+    async def halted(self, *broken: str) -> AttributionState:
+        """Break, suspect it, probe the whole set, halt, and ask until nothing is left to ask."""
         self.world.broken = set(broken)
-        await self.probe(items)
+        await self.probe(40)
+        self.attributing.begin(Standing.SUSPECT)
+        await self.probe()
         self.attributing.begin(Standing.HALTED)
         await self.attributing.step()
         return self.state()

@@ -1,17 +1,11 @@
-"""Finds out whose fault wrong answers are, by asking the live model with repairs applied.
-
-An inquiry (``attribution.Inquiry``) says what to ask, one question after another; here it is asked,
-judged and told. What an item is worth without repairs is what probing observed: the inquiry itself
-has items asked once more as users ask, for as long as some were wrong only by chance.
-"""
+"""Finds out whose fault wrong answers are while something seems wrong with a pipeline."""
 
 from __future__ import annotations
 
 import logging
 import random
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from time import monotonic
 from types import MappingProxyType
 from typing import Any
@@ -20,86 +14,24 @@ from seamwatch.attribution import Ask, Attribution, Inquiry, Outcome
 from seamwatch.config.models import ModelSection
 from seamwatch.config.threshold import ThresholdSection
 from seamwatch.errors import Reason, SeamwatchError
-from seamwatch.evidence import SOLID, Blessing, Standing, outcome
+from seamwatch.evidence import SOLID, Blessing, Standing
 from seamwatch.fetch import Fetcher
 from seamwatch.golden import GoldenSet
 from seamwatch.models import AdaptiveLimit
-from seamwatch.pipeline import Failure, GoldenItem, Judged, Verdict
+from seamwatch.pipeline import Judged, Verdict
 from seamwatch.scoring import Rules
-from seamwatch.watch.repaired import PLAIN, Repaired
-from seamwatch.watch.retuning import KEPT, Fork, Retuning
+from seamwatch.snapshot import AttributionState
+from seamwatch.watch.repaired import Repaired
+from seamwatch.watch.retuning import Retuning
+from seamwatch.watch.search import Means, NotAnsweredError, Search, Seen
 from seamwatch.watch.worker import Worker
 
 log = logging.getLogger(__name__)
 
 REMEMBERED = 1000  # items whose last answer is kept for an inquiry that may begin
-TROUBLE = 3  # failures in a row of the same repairs after which it is looked for which one fails
 PAUSE = 300.0  # seconds without questions when neither the model nor any repair answers
-LOST = 0.1  # of x: an item that lost less may have lost nothing
 
 _NONE: Mapping[str, Reason] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class AttributionState:
-    """What is known of who is to blame; times are wall clock."""
-
-    attribution: Attribution
-    standing: Standing  # why it is looked for; RUNNING: the case is calm again
-    began: float  # when the inquiry behind it began
-    ended: float | None  # when the case was calm again; None while it is not
-    blamed: Mapping[str, str]  # repair -> stage that it blames
-    unavailable: Mapping[str, Reason]  # repairs that gave no answer: nothing is known of them
-    asked: int  # questions of this inquiry that were sent, whatever came
-    failed: int  # those of them that gave no answer
-    over_budget: bool  # whether it waits for a budget
-
-
-@dataclass(frozen=True, slots=True)
-class _Worth:
-    """What one answer was worth."""
-
-    x: float  # in [0, 1]
-    fork: Fork | None = None  # where a threshold is among the suspects
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """The last answer of probing to an item that was right when it was blessed."""
-
-    worth: _Worth
-    blessed: float  # x when blessed
-    at: float  # elapsed seconds
-
-    @property
-    def is_discordant(self) -> bool:
-        return self.worth.x < self.blessed - LOST
-
-
-@dataclass(slots=True)
-class _Search:
-    """One inquiry and what goes with it."""
-
-    inquiry: Inquiry
-    began: float  # wall clock
-    moved: float  # elapsed seconds, when something was last learned
-    ended: float | None = None  # wall clock
-    unavailable: dict[str, Reason] = field(default_factory=dict)
-    known: dict[tuple[str, frozenset[str]], _Worth] = field(default_factory=dict)
-    covered: set[str] = field(default_factory=set)  # items that probing asked since it began
-    failures: Counter[frozenset[str]] = field(default_factory=Counter)  # in a row
-    examined: set[frozenset[str]] = field(default_factory=set)
-    asked: int = 0
-    failed: int = 0
-    over_budget: bool = False
-
-    def offer(self, item_id: str, seen: _Seen) -> None:
-        """Tell the inquiry of an item that was asked as users ask."""
-        if seen.is_discordant:
-            self.inquiry.offer(item_id, now=seen.worth.x, blessed=seen.blessed)
-            self.known.setdefault((item_id, PLAIN), seen.worth)
-        else:
-            self.inquiry.concordant(item_id)
 
 
 class Attributing:
@@ -110,11 +42,11 @@ class Attributing:
 
     Args:
         pipeline: its name, for the log.
-        section: the model, its repairs and how much may be asked.
+        section: the model, its repairs (without any nothing is asked), and how much may be asked.
         golden: the set whose items are asked.
         rules: how answers are judged.
-        blessing: what items were worth; without one those count that were right since the start.
-            Where it has one, x is what it is there ("verdict" or "credit"), else 1 if correct.
+        blessing: what items were worth, and whether x is their verdict or their credit; without
+            one x is 1 if correct, and what counts are items that were right since the start.
         threshold: what ``threshold: best`` means.
         fetcher, limits, spend, clock, elapsed: as for ``Repaired``.
         worker: chooses thresholds.
@@ -122,7 +54,7 @@ class Attributing:
         rng: seeds the inquiries.
 
     Raises:
-        SeamwatchError: a repair could never be sent.
+        SeamwatchError: a repair could never be sent, or needs a threshold that is not configured.
     """
 
     def __init__(
@@ -147,89 +79,74 @@ class Attributing:
         self.golden = golden
         self.rules = rules
         self.blessing = blessing
-        self._where = {"pipeline": pipeline}
-        self._score = blessing.score if blessing else "verdict"
+        self.threshold = threshold
         self._clock = clock
         self._elapsed = elapsed
         self._found = found
         self._rng = rng
-        self._items: Mapping[str, GoldenItem] = {item.id: item for item in golden.items}
-        self._repaired = Repaired(
+        score = blessing.score if blessing else "verdict"
+        self._means = Means(
             section,
-            rules,
-            fetcher=fetcher,
-            limits=limits,
-            spend=spend,
-            clock=clock,
-            elapsed=elapsed,
+            {item.id: item for item in golden.items},
+            score,
+            Repaired(
+                section,
+                rules,
+                fetcher=fetcher,
+                limits=limits,
+                spend=spend,
+                clock=clock,
+                elapsed=elapsed,
+            ),
+            _retuning(section, threshold, rules, score, worker),
+            elapsed,
+            {"pipeline": pipeline},
         )
-        repairs = section.repairs.items()
-        self._tuned = frozenset(name for name, repair in repairs if repair.threshold)
-        self._paid = frozenset(
-            name for name, repair in repairs if repair.headers or repair.parameters or repair.url
-        )
-        self._retuning = None
-        if self._tuned:
-            if threshold is None:
-                named = ", ".join(sorted(self._tuned))
-                raise SeamwatchError(
-                    f"model.repairs: {named}: threshold: best needs the section threshold"
-                )
-            self._retuning = Retuning(threshold, rules, score=self._score, worker=worker)
-        self._threshold = threshold
-        self._seen: dict[str, _Seen] = {}  # by item, the oldest first
+        self._seen: dict[str, Seen] = {}  # items that used to be right, the oldest answer first
         self._was_right: set[str] = set()  # without a blessing: items right at some time
         self._standing = Standing.RUNNING
-        self._accuracy: float | None = None
-        self._search: _Search | None = None
+        self._observed: float | None = None
+        self._search: Search | None = None
         self._before: AttributionState | None = None  # what was concluded while this is open
         self._paused_until = float("-inf")
 
     # what probing tells
 
     def heard(self, judged: Judged) -> None:
-        """Take an answer to a probe; it is offered to the inquiry where it can tell something."""
+        """Take the answer to a probe; it is offered to the inquiry where it can tell something."""
         item_id = judged.item.id
-        if not judged.verdict.is_answer or item_id not in self._items:
+        worth = self._means.worth(judged)
+        if worth is None or item_id not in self._means.items:
             return
-        if self._retuning is not None and (fork := self._retuning.fork(judged)) is not None:
-            self._retuning.heard(item_id, fork)
-        if self._search is not None and self._is_asking:
-            self._search.covered.add(item_id)
-        if self.blessing is not None:
-            if self.blessing.item_class(item_id) == SOLID:
-                self._note(judged, self.blessing.means[item_id])
-            return
+        if self._means.retuning is not None and worth.fork is not None:
+            self._means.retuning.heard(item_id, worth.fork)
         if judged.verdict is Verdict.CORRECT:
             self._was_right.add(item_id)
-        if item_id in self._was_right:
-            self._note(judged, 1.0)
-
-    def observed(self, accuracy: float | None) -> None:
-        """Take the mean of x over probing's window, a ratio; None where it is not known."""
-        self._accuracy = accuracy
-        self._tell_observed()
-
-    def _note(self, judged: Judged, blessed: float) -> None:
-        """Remember an answer to an item that used to be worth *blessed*, and offer it."""
-        x = outcome(judged, self._score)
-        if x is None:
+        search = self._search if self._is_asking else None
+        if search is not None:
+            search.covered.add(item_id)
+        blessed = self._blessed(item_id)
+        if blessed is None:
             return
-        item_id = judged.item.id
         self._seen.pop(item_id, None)
-        self._seen[item_id] = seen = _Seen(self._worth(judged, x), blessed, self._elapsed())
+        self._seen[item_id] = seen = Seen(worth, blessed, self._elapsed())
         if len(self._seen) > REMEMBERED:
             del self._seen[next(iter(self._seen))]
-        if self._search is not None and self._is_asking:
-            self._search.offer(item_id, seen)
+        if search is not None:
+            search.offer(item_id, seen)
 
-    def _worth(self, judged: Judged, x: float) -> _Worth:
-        return _Worth(x, None if self._retuning is None else self._retuning.fork(judged))
+    def observed(self, mean: float | None) -> None:
+        """Take the mean of x over probing's window, a ratio; None where it is not known."""
+        self._observed = mean
+        if self._search is not None and self._is_asking and mean is not None:
+            self._search.inquiry.observed(mean, asked=len(self._search.covered))
 
-    def _tell_observed(self) -> None:
-        if self._search is not None and self._is_asking and self._accuracy is not None:
-            asked = len(self._search.covered)
-            self._search.inquiry.observed(self._accuracy, asked=asked)
+    def _blessed(self, item_id: str) -> float | None:
+        """Return x of the item when it was right; None where it never reliably was."""
+        if self.blessing is None:
+            return 1.0 if item_id in self._was_right else None
+        solid = self.blessing.item_class(item_id) == SOLID
+        return self.blessing.means[item_id] if solid else None
 
     # when it is asked
 
@@ -240,8 +157,8 @@ class Attributing:
     def begin(self, standing: Standing) -> None:
         """Look for who is to blame, or go on: *standing* is SUSPECT, HALTED or RECOVERING."""
         before, self._standing = self._standing, standing
-        if before is Standing.RUNNING and self._is_asking:
-            self._before = None
+        if before is Standing.RUNNING and self._is_asking and self.section.repairs:
+            self._before, self._paused_until = None, float("-inf")
             self._start(self.section.repairs)
 
     def end(self) -> None:
@@ -252,12 +169,8 @@ class Attributing:
 
     def _start(self, repairs: Iterable[str], unavailable: Mapping[str, Reason] = _NONE) -> None:
         """Begin an inquiry into *repairs* with what probing saw of late."""
+        settings, now, wall = self.section.attribution, self._elapsed(), self._clock()
         names = [name for name in self.section.repairs if name in set(repairs)]
-        if not names:
-            return
-        settings = self.section.attribution
-        now = self._elapsed()
-        wall = self._clock()
         inquiry = Inquiry(
             names,
             items=max(1, sum(item.is_valid(now=wall) for item in self.golden.items)),
@@ -265,163 +178,76 @@ class Attributing:
             strict=settings.strict,
             max_probes=settings.max_probes,
             seed=self._rng.randrange(1 << 31),
-            free=set(names) - self._paid,
+            free=set(names) - self._means.paid,
             baseline=self.blessing.baseline if self.blessing else None,
         )
-        self._search = _Search(inquiry, wall, now, unavailable=dict(unavailable))
+        self._search = Search(inquiry, self._means, wall, now, unavailable=dict(unavailable))
         for item_id, seen in reversed(self._seen.items()):
             if now - seen.at <= settings.every:
                 self._search.offer(item_id, seen)
-        self._tell_observed()
+        self.observed(self._observed)
 
     # asking
 
     async def step(self) -> bool:
-        """Ask until there is nothing to ask for now; return whether answers came."""
+        """Ask until there is nothing to ask for now; return whether there was somebody to ask.
+
+        One question after another: the variants of an item within seconds, as nothing but the
+        repairs should differ between them.
+        """
         while (search := self._search) is not None and self._is_asking:
             if self._elapsed() < self._paused_until:
                 return False
-            ask = self._next(search)
+            ask = search.next()
             if ask is None:
+                self._idle(search)
                 return True
-            failed_before = search.failed
-            x = await self._result(search, ask)
-            if search is not self._search:  # a reload gave the inquiry to somebody else
-                return True
-            self._take(search, ask, x)
-            trouble = ask.repairs & self._paid
-            if search.failed > failed_before and search.failures[trouble] >= TROUBLE:
+            x = await search.result(ask)
+            if search is not self._search:  # a reload gave it to somebody else
+                break
+            search.take(ask, x)
+            self._tell(search)
+            if x is None and search.is_troubled(ask):
                 await self._examine(search, ask)
         return True
 
-    def _next(self, search: _Search) -> Ask | None:
-        """Return what to ask now, after taking a question from the budget if it costs one."""
-        ask = search.inquiry.next()
-        if ask is None:
-            if self._is_halted and self._elapsed() - search.moved >= self.section.attribution.every:
-                self._repeat(search)
-            return None
-        if self._retuning is not None and ask.repairs & self._tuned and not self._retuning.is_ready:
-            if self._retuning.heard_of >= min(KEPT, len(self._items)):
-                self._go_on_without(search, dict.fromkeys(self._tuned, Reason.NO_DATA))
-            return None
-        if self._known(search, ask) is None:
-            search.over_budget = not self._repaired.take_budget()
-            if search.over_budget:
-                return None
-        return ask
+    def _idle(self, search: Search) -> None:
+        """Go on without what can never be asked, or begin anew while something stays wrong."""
+        missing = search.thresholds_missing()
+        if missing:
+            self._go_on_without(search, dict.fromkeys(missing, Reason.NO_DATA))
+        elif (
+            self._standing in (Standing.HALTED, Standing.RECOVERING)
+            and self._elapsed() - search.moved >= self.section.attribution.every
+        ):
+            self._before = self.state
+            self._start(self.section.repairs)
 
-    @property
-    def _is_halted(self) -> bool:
-        return self._standing in (Standing.HALTED, Standing.RECOVERING)
+    def _tell(self, search: Search) -> None:
+        found = search.inquiry.result()
+        if found.outcome is not search.told:
+            search.told = found.outcome
+            named = found.top or " or ".join(found.tied) or "no repair"
+            log.info("attribution is %s: %s", found.outcome, named, extra=dict(self._means.where))
+        self._found(found)
 
-    def _repeat(self, search: _Search) -> None:
-        """Begin anew while something stays wrong; what was concluded is shown meanwhile."""
-        self._before = self._shown(search)
-        self._start(self.section.repairs)
-
-    def _known(self, search: _Search, ask: Ask) -> _Worth | None:
-        """Return what the answer behind *ask* was worth; None where it must be sent for."""
-        if ask.sends:
-            return None
-        repairs = ask.repairs & self._paid
-        worth = search.known.get((ask.item_id, repairs))
-        if worth is None and not repairs and (seen := self._seen.get(ask.item_id)) is not None:
-            worth = seen.worth
-        return worth
-
-    async def _result(self, search: _Search, ask: Ask) -> float | None:
-        """Return x of what is asked; None where there is no answer."""
-        worth = self._known(search, ask)
-        if worth is None:
-            worth = await self._sent(search, ask)
-        if worth is None or not ask.repairs & self._tuned:
-            return worth.x if worth else None
-        return await self._retuned(search, ask, worth)
-
-    async def _sent(self, search: _Search, ask: Ask) -> _Worth | None:
-        item, repairs = self._items.get(ask.item_id), ask.repairs & self._paid
-        if item is None:  # restored for a set that has changed since
-            return None
-        judged = await self._repaired.ask(item, repairs)
-        search.asked += 1
-        x = outcome(judged, self._score)
-        if x is None:
-            search.failed += 1
-            search.failures[repairs] += 1
-            return None
-        search.failures[repairs] = 0
-        worth = search.known[ask.item_id, repairs] = self._worth(judged, x)
-        return worth
-
-    async def _retuned(self, search: _Search, ask: Ask, worth: _Worth) -> float | None:
-        """Return x under the threshold that is best with the same repairs applied."""
-        if self._retuning is None or worth.fork is None:
-            return None
-        repairs = ask.repairs & self._paid
-        repaired = {
-            item_id: one.fork
-            for (item_id, applied), one in search.known.items()
-            if repairs and applied == repairs and one.fork is not None
-        }
+    async def _examine(self, search: Search, ask: Ask) -> None:
         try:
-            threshold = await self._retuning.threshold(ask.item_id, repaired)
-        except SeamwatchError as error:
-            log.warning("cannot choose a threshold: %s", error, extra=self._where)
-            return None
-        return None if threshold is None else worth.fork.under(threshold)
-
-    def _take(self, search: _Search, ask: Ask, x: float | None) -> None:
-        before = search.inquiry.result()
-        search.inquiry.take(ask, x)
-        search.moved = self._elapsed()
-        after = search.inquiry.result()
-        if after.outcome != before.outcome:
-            named = after.top or ", ".join(after.tied) or "-"
-            log.info("whose fault it is: %s (%s)", after.outcome.value, named, extra=self._where)
-        self._found(after)
-
-    async def _examine(self, search: _Search, ask: Ask) -> None:
-        """Find out which repairs give no answer, and go on without them; once for each set."""
-        repairs = ask.repairs & self._paid
-        if repairs in search.examined:
-            return
-        search.examined.add(repairs)
-        item = self._items[ask.item_id]
-        unavailable: dict[str, Reason] = {}
-        for name in (None, *sorted(repairs)):
-            applied = PLAIN if name is None else frozenset({name})
-            if not self._repaired.take_budget():
-                return
-            failure = (await self._repaired.ask(item, applied)).answer.failure
-            if search is not self._search:
-                return
-            if failure is not None and name is None:
-                self._paused_until = self._elapsed() + PAUSE
-                search.examined.discard(repairs)
-                return
-            if failure is not None and name is not None:
-                unavailable[name] = failure.reason
-                self._log_unavailable(name, failure)
-        if set(unavailable) >= set(search.inquiry.suspects.names):
+            unavailable = await search.examine(ask)
+        except NotAnsweredError:
             self._paused_until = self._elapsed() + PAUSE
-            search.examined.discard(repairs)
-        if unavailable:
+            return
+        if unavailable and search is self._search:
             self._go_on_without(search, unavailable)
 
-    def _go_on_without(self, search: _Search, unavailable: Mapping[str, Reason]) -> None:
-        left = set(search.inquiry.suspects.names) - set(unavailable)
-        search.unavailable |= unavailable
+    def _go_on_without(self, search: Search, unavailable: Mapping[str, Reason]) -> None:
+        """Leave repairs out until the next inquiry; pause where nothing is left to ask with."""
+        search.unavailable.update(unavailable)
+        left = set(search.inquiry.suspects.names) - set(search.unavailable)
         if left:
             self._start(left, search.unavailable)
-
-    def _log_unavailable(self, name: str, failure: Failure) -> None:
-        log.warning(
-            "cannot ask with repair %s, so the stage it blames is neither named nor cleared: %s",
-            name,
-            failure.message,
-            extra=self._where,
-        )
+        else:
+            self._paused_until = self._elapsed() + self.section.attribution.every
 
     # what it found, and what outlives it
 
@@ -431,97 +257,94 @@ class Attributing:
 
         While an inquiry is open that repeats an earlier one, what that one concluded is shown.
         """
-        if self._search is None:
+        search = self._search
+        if search is None:
             return None
-        shown = self._shown(self._search)
-        if shown.attribution.outcome is Outcome.OPEN and self._before is not None:
-            return replace(self._before, standing=shown.standing, ended=shown.ended)
-        return shown
-
-    def _shown(self, search: _Search) -> AttributionState:
-        blamed = {name: repair.blames for name, repair in self.section.repairs.items()}
+        found = search.inquiry.result()
+        if found.outcome is Outcome.OPEN and self._before is not None:
+            return replace(self._before, standing=self._standing, ended=search.ended)
         return AttributionState(
-            attribution=search.inquiry.result(),
+            attribution=found,
             standing=self._standing,
             began=search.began,
             ended=search.ended,
-            blamed=MappingProxyType(blamed),
+            blamed=MappingProxyType(self._blames()),
             unavailable=MappingProxyType(dict(search.unavailable)),
             asked=search.asked,
             failed=search.failed,
             over_budget=search.over_budget,
         )
 
+    def _blames(self) -> dict[str, str]:
+        return {name: repair.blames for name, repair in self.section.repairs.items()}
+
     def saved(self) -> dict[str, Any]:
         """Return what a restart must remember, fit for JSON: no answer and no header is in it."""
-        now, search = self._elapsed(), self._search
         return {
             "golden": self.golden.digest,
-            "repairs": {name: repair.blames for name, repair in self.section.repairs.items()},
-            "budget": self._repaired.budget.state(now, wall=self._clock()),
+            "repairs": self._blames(),
+            "budget": self._means.repaired.budget.state(self._elapsed(), wall=self._clock()),
             "standing": self._standing.value,
-            "search": search
-            and {
-                "inquiry": search.inquiry.state(),
-                "began": search.began,
-                "ended": search.ended,
-                "idle": now - search.moved,
-                "unavailable": search.unavailable,
-                "asked": search.asked,
-                "failed": search.failed,
-            },
+            "search": None if self._search is None else self._search.saved(),
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Go on where ``saved`` was written, unless the set or the repairs are others now."""
-        now, wall = self._elapsed(), self._clock()
+        wall = self._clock()
         try:
-            self._repaired.budget.restore(saved["budget"], now, wall=wall)
-            repairs = {name: repair.blames for name, repair in self.section.repairs.items()}
-            if (saved["golden"], saved["repairs"]) != (self.golden.digest, repairs):
+            self._means.repaired.budget.restore(saved["budget"], self._elapsed(), wall=wall)
+            if (saved["golden"], saved["repairs"]) != (self.golden.digest, self._blames()):
                 return
-            standing = Standing(saved["standing"])
-            search = None
-            if (kept := saved["search"]) is not None:
-                away = max(0.0, wall - saved["budget"]["saved_at"])
-                search = _Search(
-                    Inquiry.restored(kept["inquiry"]),
-                    float(kept["began"]),
-                    now - kept["idle"] - away,
-                    kept["ended"],
-                    {name: Reason(reason) for name, reason in kept["unavailable"].items()},
-                    asked=int(kept["asked"]),
-                    failed=int(kept["failed"]),
-                )
+            standing, kept = Standing(saved["standing"]), saved["search"]
+            away = max(0.0, wall - float(saved["budget"]["saved_at"]))
+            search = None if kept is None else Search.restored(kept, self._means, away=away)
         except (KeyError, TypeError, ValueError, AttributeError):
-            log.warning("what was found before cannot be read; it is looked for anew")
+            where = dict(self._means.where)
+            log.warning("an attribution from before the restart cannot be read", extra=where)
             return
         self._standing, self._search = standing, search
 
     def take_over(self, before: Attributing) -> None:
-        """Keep from *before* what a changed configuration leaves true; it asks nothing more."""
-        now, wall = self._elapsed(), self._clock()
-        spent = before._repaired.budget.state(before._elapsed(), wall=wall)
-        self._repaired.budget.restore(spent, now, wall=wall)
+        """Keep from *before* what a changed configuration leaves true; *before* asks no more."""
+        wall = self._clock()
+        spent = before._means.repaired.budget.state(before._elapsed(), wall=wall)
+        self._means.repaired.budget.restore(spent, self._elapsed(), wall=wall)
         search, before._search = before._search, None
-        if (self.golden.digest, self.rules, self.blessing) == (
+        same_answers = (self.golden.digest, self.rules, self.blessing) == (
             before.golden.digest,
             before.rules,
             before.blessing,
-        ):
+        )
+        if same_answers:
             self._seen, self._was_right = before._seen, before._was_right
-            self._accuracy = before._accuracy
-            if self._retuning is not None and before._retuning is not None:
-                self._retuning.take_over(before._retuning)
-            if _asked_about(self) == _asked_about(before):
-                self._standing, self._search = before._standing, search
-                self._before, self._paused_until = before._before, before._paused_until
-                return
-        if before._is_asking:
+            self._observed = before._observed
+            if self._means.retuning is not None and before._means.retuning is not None:
+                self._means.retuning.take_over(before._means.retuning)
+        if same_answers and search is not None and _asked_of(self) == _asked_of(before):
+            search.means = self._means
+            self._standing, self._search = before._standing, search
+            self._before, self._paused_until = before._before, before._paused_until
+        elif before._is_asking:
             self.begin(before._standing)
 
 
-def _asked_about(one: Attributing) -> tuple[Any, ...]:
+def _retuning(
+    section: ModelSection,
+    threshold: ThresholdSection | None,
+    rules: Rules,
+    score: str,
+    worker: Worker,
+) -> Retuning | None:
+    tuned = [name for name, repair in section.repairs.items() if repair.threshold]
+    if tuned and threshold is None:
+        raise SeamwatchError(
+            f"model.repairs.{tuned[0]}: threshold: best needs to know which stage decides;"
+            " write the section threshold"
+        )
+    return Retuning(threshold, rules, score=score, worker=worker) if tuned and threshold else None
+
+
+def _asked_of(one: Attributing) -> tuple[Any, ...]:
     """Return what an inquiry depends on, beside the set and how it is judged."""
     section = one.section
-    return section.section, section.repairs, section.attribution, one._threshold
+    return section.section, section.repairs, section.attribution, one.threshold
