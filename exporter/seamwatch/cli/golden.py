@@ -1,4 +1,4 @@
-"""``seamwatch golden lint``: what is wrong or weak in a golden set."""
+"""``seamwatch golden``: what is wrong or weak in a golden set, and what it is blessed with."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import argparse
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from seamwatch.cli import bless
 
 if TYPE_CHECKING:
     from seamwatch.config.quality import QualitySection
@@ -45,6 +47,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     lint.add_argument("--format", choices=("table", "json"), default="table")
     lint.set_defaults(run=run)
+    bless.add(commands)
 
 
 def run(args: argparse.Namespace) -> int:

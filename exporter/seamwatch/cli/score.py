@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import contextlib
-import random
-import sys
 import time
-from typing import TYPE_CHECKING, Any
-
-from seamwatch.cli.golden import chosen
+from functools import partial
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from seamwatch.cli.asking import Subject
     from seamwatch.cli.scorecard import Scorecard
-    from seamwatch.config import Config
-    from seamwatch.golden import GoldenSet
-    from seamwatch.models import ModelClient
-    from seamwatch.pipeline import GoldenItem, Judged
-    from seamwatch.scoring import Rules
 
 REACHED, BELOW, UNKNOWN = 0, 1, 2
-MAX_TOLD = 10
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -95,166 +83,48 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _scored(args: argparse.Namespace) -> list[Scorecard]:
-    from seamwatch import golden
+    from seamwatch.cli.asking import run_all, subjects
     from seamwatch.config import load
 
-    config = load(args.config)
-    names = chosen(
-        [name for name, one in config.settings.pipelines.items() if one.golden and one.model],
-        args.pipeline,
+    # all files are read before the first question costs anything
+    found = subjects(load(args.config), args.pipeline)
+    return run_all(partial(_card, subject, args) for subject in found)
+
+
+async def _card(subject: Subject, args: argparse.Namespace) -> Scorecard:
+    """Ask one pass over the golden set and report."""
+    from seamwatch import models
+    from seamwatch.cli.asking import Session, any_seed
+    from seamwatch.cli.scorecard import Scorecard, figures
+    from seamwatch.fetch import Fetcher
+
+    model, slo = subject.section.model, subject.section.slos.accuracy
+    assert model is not None
+    seed = any_seed() if args.seed is None else args.seed
+    valid = subject.order(seed=seed, now=time.time())
+    items = valid[: args.limit]
+    started = time.monotonic()
+    async with Fetcher() as fetcher:
+        session = Session(subject, models.build(model, fetcher))
+        session.check(items)
+        judged = await session.ask(items, subject.name)
+    found = figures(judged, subject.rules)
+    if not args.slices:
+        found["slices"] = {}
+    target = args.fail_under
+    if target is None and slo is not None:
+        target = slo.at_least
+    return Scorecard(
+        pipeline=subject.name,
+        file=subject.asked.file,
+        digest=subject.golden.digest,
+        task=subject.golden.task,
+        items=len(subject.golden.items),
+        valid=len(valid),
+        seed=seed,
+        target=target,
+        out_of_budget=session.out_of_budget,
+        duration=time.monotonic() - started,
+        shows_answers=args.show_answers,
+        **found,
     )
-    runs = []
-    for name in names:  # all files are read before the first question costs anything
-        section = config.settings.pipelines[name]
-        assert section.golden is not None
-        base_dir = config.base_dir(name)
-        golden_set = golden.load(base_dir / section.golden.file, section.golden)
-        rules = golden.rules(section.golden, section.quality, base_dir=base_dir)
-        runs.append(_Run(name, config, golden_set, rules, args))
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return [runner.run(one.card()) for one in runs]
-
-
-def _loop_factory() -> Any:
-    with contextlib.suppress(ImportError):
-        import uvloop
-
-        return uvloop.new_event_loop
-    return None
-
-
-class _Run:
-    """One pass over one pipeline's golden set."""
-
-    def __init__(
-        self,
-        name: str,
-        config: Config,
-        golden_set: GoldenSet,
-        rules: Rules,
-        args: argparse.Namespace,
-    ) -> None:
-        self.name = name
-        self.config = config
-        self.section = config.settings.pipelines[name]
-        self.golden = golden_set
-        self.rules = rules
-        self.args = args
-        self.out_of_budget = False
-
-    async def card(self) -> Scorecard:
-        """Ask and report."""
-        from seamwatch import models
-        from seamwatch.cli.scorecard import Scorecard, figures
-        from seamwatch.errors import SeamwatchError
-        from seamwatch.fetch import Fetcher
-        from seamwatch.golden import permutation
-
-        assert self.section.golden is not None
-        assert self.section.model is not None
-        seed = random.randrange(1 << 31) if self.args.seed is None else self.args.seed
-        valid = permutation(self.golden, seed=seed, now=time.time())
-        if not valid:
-            raise SeamwatchError(
-                f"pipelines.{self.name}.golden: no item is valid now, so none can be asked; "
-                "renew valid_until or valid_from"
-            )
-        started = time.monotonic()
-        async with Fetcher() as fetcher:
-            client = models.build(self.section.model, fetcher)
-            items = valid[: self.args.limit]
-            self._check(client, items)
-            judged = await self._ask(client, items)
-        found = figures(judged, self.rules)
-        if not self.args.slices:
-            found["slices"] = {}
-        slo = self.section.slos.accuracy
-        target = self.args.fail_under
-        if target is None and slo is not None:
-            target = slo.at_least
-        return Scorecard(
-            pipeline=self.name,
-            file=self.section.golden.file,
-            digest=self.golden.digest,
-            task=self.golden.task,
-            items=len(self.golden.items),
-            valid=len(valid),
-            seed=seed,
-            target=target,
-            out_of_budget=self.out_of_budget,
-            duration=time.monotonic() - started,
-            shows_answers=self.args.show_answers,
-            **found,
-        )
-
-    def _check(self, client: ModelClient, items: tuple[GoldenItem, ...]) -> None:
-        """Raise SeamwatchError if some items could never be asked, before any is."""
-        from seamwatch.errors import ReadError, SeamwatchError
-
-        wrong = []
-        for item in items:
-            try:
-                client.check(item)
-            except ReadError as error:
-                wrong.append(f"pipelines.{self.name}.golden: item {item.id!r}: {error}")
-        if wrong:
-            more = [f"and {len(wrong) - MAX_TOLD:,} more items"] if len(wrong) > MAX_TOLD else []
-            raise SeamwatchError("\n".join(wrong[:MAX_TOLD] + more))
-
-    async def _ask(self, client: ModelClient, items: tuple[GoldenItem, ...]) -> list[Judged]:
-        from seamwatch import models
-        from seamwatch.scoring import judge
-
-        assert self.section.model is not None
-        asking = models.ask_all(
-            client,
-            items,
-            timeout=self.section.model.timeout,
-            limit=models.AdaptiveLimit(self.section.model.concurrency),
-            budget=models.budget_of(self.section.model),
-        )
-        judged = []
-        with _progress(self.name, len(items)) as step:
-            async for item, answer in asking:
-                judged.append(judge(item, answer, self.rules, at=time.time()))
-                step(judged[-1])
-        self.out_of_budget = asking.out_of_budget
-        return judged
-
-
-@contextlib.contextmanager
-def _progress(name: str, total: int) -> Iterator[Any]:
-    """Show a bar on stderr while asking, where a person is watching it."""
-    if not sys.stderr.isatty():
-        yield lambda judged: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    from seamwatch.pipeline import Verdict
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[right]}"),
-    )
-    right = answers = 0
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(name, total=total, right="")
-
-        def step(judged: Judged) -> None:
-            nonlocal right, answers
-            answers += judged.verdict.is_answer
-            right += judged.verdict is Verdict.CORRECT
-            shown = f"{right / answers:.1%} correct" if answers else ""
-            progress.update(task, advance=1, right=shown)
-
-        yield step

@@ -138,13 +138,19 @@ def as_text(cards: list[Scorecard]) -> str:
 
 def _text(card: Scorecard) -> list[str]:
     lines = [f"{card.pipeline}: {headline(card)}", *(f"  {line}" for line in _notes(card))]
-    for title, headings, rows in _tables(card):
-        cells = [headings, *rows]
-        widths = [max(len(row[at]) for row in cells) for at in range(len(headings))]
-        lines += ["", f"  {title}"]
-        for row in cells:
-            padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            lines.append(f"    {'  '.join(padded).rstrip()}")
+    for table in _tables(card):
+        lines += laid_out(*table)
+    return lines
+
+
+def laid_out(title: str, headings: list[str], rows: list[list[str]]) -> list[str]:
+    """Return a table as aligned lines, an empty one and the title before it."""
+    cells = [headings, *rows]
+    widths = [max(len(row[at]) for row in cells) for at in range(len(headings))]
+    lines = ["", f"  {title}"]
+    for row in cells:
+        padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        lines.append(f"    {'  '.join(padded).rstrip()}")
     return lines
 
 
