@@ -72,12 +72,9 @@ class Curve:
         self._distinct, counts = np.unique(scores[finite], return_counts=True)
         # at place j the first ends[j] answers are declined
         self._ends = first + np.concatenate(([0], np.cumsum(counts)))
-        self.bearing = len(np.unique(self._item[finite]))
-
-    @property
-    def is_defined(self) -> bool:
-        """Say whether the objective exists: F1 needs an answer that should be given."""
-        return bool(self._declined[1].sum() > 0)
+        bearing = len(np.unique(self._item[finite]))
+        due = len(np.unique(self._item[self._declined[1] > 0]))  # f1: a few are as bad as none
+        self.bearing = min(bearing, due)
 
     def place(self, threshold: float) -> int:
         """Return the place of *threshold*; a score equal to it is answered."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Objective = Literal["accuracy", "f1", "cost"]
 
 ENOUGH = 30
-"""Items that a threshold must bear on before anything is said about it."""
+"""Items with a score, and for F1 items that should be answered, before anything is said."""
 
 REPLICATES = 200  # bootstrap samples
 
@@ -84,7 +84,7 @@ def regret(
     curve = _curve(scores, right, declined_right, ids, objective, wrong, declined, weights)
     if math.isnan(threshold):
         raise ValueError("a threshold that is no number declines nothing and answers nothing")
-    if curve.bearing < ENOUGH or not curve.is_defined:
+    if curve.bearing < ENOUGH:
         return None
     place = curve.place(threshold)
     apparent, found = curve.apparent(place)
@@ -113,12 +113,14 @@ def best(
     It lies halfway between two scores that occur, or outside all of them.
 
     Raises:
-        ValueError: as ``regret``, and when no finite score is given.
+        ValueError: as ``regret``, and when no answer has a finite score or, for F1, should be given.
     """
     ids = [str(n) for n in range(len(scores))]
     curve = _curve(scores, right, declined_right, ids, objective, wrong, declined, weights)
     if not curve.bearing:
-        raise ValueError("no answer has a score, so that no threshold is better than another")
+        raise ValueError(
+            "no answer has a score, or none should be given: no threshold is better than another"
+        )
     return curve.threshold(curve.apparent(0)[1])
 
 
