@@ -65,6 +65,7 @@ class Targets:
     accuracy: float | None = None  # ratio
     availability: float | None = None  # ratio
     objectives: Mapping[str, float] = field(default_factory=dict)  # slo name -> ratio
+    quality: float | None = None  # ratio
 
 
 @dataclass(frozen=True)

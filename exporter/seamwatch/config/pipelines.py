@@ -39,11 +39,13 @@ def _targets(section: PipelineSection) -> Targets:
         "freshness": slos.freshness,
         "accuracy": slos.accuracy,
         "availability": slos.availability,
+        "quality": slos.quality,
     }
     return Targets(
         data_age=slos.freshness.data_age if slos.freshness else None,
         accuracy=slos.accuracy.at_least if slos.accuracy else None,
         availability=slos.availability.at_least if slos.availability else None,
+        quality=slos.quality.at_least if slos.quality else None,
         objectives={
             name: slo.objective
             for name, slo in given.items()
