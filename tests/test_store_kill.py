@@ -114,7 +114,8 @@ def write_and_kill(process: subprocess.Popen[str], url: str, dice: random.Random
     return max((int(line) for line in said[:-1]), default=0)
 
 
-async def kill_often(url: str, *, times: int) -> None:
+async def kill_often(url: str, *, times: int) -> int:
+    """Kill writers, check after each; return how often the log was ahead of the state."""
     dice = random.Random(times)
     expected = Uninterrupted()
     tails = 0
@@ -123,14 +124,14 @@ async def kill_often(url: str, *, times: int) -> None:
             acknowledged = write_and_kill(process, url, dice)
             async with opened(url) as store:
                 tails += await check(store, expected, acknowledged) > 0
-    assert tails > 0
     assert expected.ordinal > SINCE + 10 * times
     assert {event.event for event in expected.events} >= {Event.HALT, Event.RESUME, Event.TICKET}
     async with opened(url) as store:
         await check_replay(store, expected)
         await store.prune(before=expected.ordinal - 500.0, configured={"rag"})
         assert SINCE < await check_replay(store, expected) <= expected.ordinal - 500
-        assert await check(store, expected, expected.ordinal) >= 0
+        await check(store, expected, expected.ordinal)
+    return tails
 
 
 async def check_replay(store: Store, expected: Uninterrupted) -> int:
@@ -154,7 +155,8 @@ async def check_replay(store: Store, expected: Uninterrupted) -> int:
 
 
 async def test_evidence_survives_kill_9_at_any_moment(tmp_path: Path) -> None:
-    await kill_often(f"sqlite:///{tmp_path}/seamwatch.db", times=60)
+    tails = await kill_often(f"sqlite:///{tmp_path}/seamwatch.db", times=60)
+    assert tails > 0  # the interesting moments were among them
 
 
 @pytest.mark.needs_postgres

@@ -253,7 +253,8 @@ class Store:
         """Run *statements* in one transaction; return the number of rows deleted."""
 
         def delete(connection: Connection) -> int:
-            return sum(connection.execute(statement).rowcount for statement in statements)
+            done = [(statement, connection.execute(statement)) for statement in statements]
+            return sum(result.rowcount for statement, result in done if statement.is_delete)
 
         return await self._transact(delete, self._timeout)
 

@@ -27,7 +27,7 @@ def restored_case(found: Evidence) -> Case | None:
         return None
     try:
         return _restored(found, Terms.from_json(json.loads(found.terms.text)))
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise StoreError(
             f"store: the evidence of pipeline {found.terms.pipeline} cannot be used"
             f" ({type(error).__name__}: {error}); it begins anew",
