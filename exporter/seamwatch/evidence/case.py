@@ -84,9 +84,11 @@ class Case:
         """Take the next probe and return what it changed, in order.
 
         Raises:
-            ValueError: x is not in [0, 1]; the case is as it was before.
+            ValueError: x is not in [0, 1], or there is no such class; the case is as before.
         """
         x = probe.x
+        if probe.item_class not in self._nulls:
+            raise ValueError(f"an item is solid, flaky or unknown (''), not {probe.item_class!r}")
         if x is None:
             self.ordinal += 1
             self.errors += 1
@@ -193,6 +195,11 @@ class Case:
     def halted(self) -> bool:
         """Say whether it is halted, recovering or not."""
         return self.standing in (Standing.HALTED, Standing.RECOVERING)
+
+    @property
+    def s(self) -> float:
+        """The evidence S that is compared with the limit; 0 while halted."""
+        return self._s
 
     @property
     def ratio(self) -> float:

@@ -39,8 +39,7 @@ class Detector:
 
     def __init__(self, r: Sequence[float] = (), *, weights: tuple[float, ...] = EQUAL) -> None:
         self.r: Sequence[float] = tuple(r) or (0.0,) * len(RHOS)
-        if len(self.r) != len(RHOS):
-            raise ValueError(f"{len(self.r)} sums were given for {len(RHOS)} bets")
+        _check(self.r, len(RHOS))
         self._weights = weights
         self.s = self._mean()
 
@@ -86,8 +85,7 @@ class Mirror:
 
     def __init__(self, r: Sequence[float] = (), *, ceiling: float = CEILING) -> None:
         self.r: Sequence[float] = tuple(r) or (0.0,) * len(MIRROR_RHOS)
-        if len(self.r) != len(MIRROR_RHOS):
-            raise ValueError(f"{len(self.r)} sums were given for {len(MIRROR_RHOS)} bets")
+        _check(self.r, len(MIRROR_RHOS))
         self.ceiling = min(ceiling, CEILING)
         self.s = fsum(self.r) / len(self.r)
 
@@ -106,3 +104,8 @@ class Mirror:
         self.r = grown
         self.s = fsum(grown) / len(grown)
         return self.s
+
+
+def _check(r: Sequence[float], bets: int) -> None:
+    if len(r) != bets or not all(0.0 <= one <= CEILING for one in r):
+        raise ValueError(f"these are no sums of {bets} bets: {list(r)}")
