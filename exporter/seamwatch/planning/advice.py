@@ -39,7 +39,7 @@ def advice(plan: Plan) -> tuple[str, ...]:
 
 def _floor(plan: Plan) -> Iterator[str]:
     setting = plan.setting
-    floor, baseline = setting.terms.floor, setting.law.baseline
+    floor, baseline = setting.terms.floor, setting.baseline
     if floor < baseline:
         return
     probes = Nulls.of(setting.terms, setting.law)
@@ -53,7 +53,7 @@ def _floor(plan: Plan) -> Iterator[str]:
 
 def _never(plan: Plan) -> Iterator[str]:
     setting = plan.setting
-    floor, baseline = setting.terms.floor, setting.law.baseline
+    floor, baseline = setting.terms.floor, setting.baseline
     never = [fall for fall in plan.falls if fall.halt.first_order is None]
     if not never or floor >= baseline:
         return
@@ -80,8 +80,8 @@ def _ticketed(fall: Fall) -> str:
 
 def _instead(setting: Setting, loss: float) -> str:
     """Say which floor would halt a drop of *loss*."""
-    wanted = _up(setting.law.baseline - loss / 2)
-    if not setting.terms.floor < wanted <= setting.law.baseline - NEAR / 2:
+    wanted = _up(setting.baseline - loss / 2)
+    if not setting.terms.floor < wanted <= setting.baseline - NEAR / 2:
         return "; no floor is between it and the baseline: such a drop is one for tickets"
     probes = _probes(setting, wanted, loss)
     if probes == inf:
@@ -120,7 +120,7 @@ def _faster(setting: Setting, fall: Fall, probes: float, seconds: float) -> Iter
     elif (told := _period(every)) is not None:
         yield f"every: {told}"
     floor = setting.terms.floor
-    while (floor := _up(floor + STEP / 2)) <= setting.law.baseline - NEAR:
+    while (floor := _up(floor + STEP / 2)) <= setting.baseline - NEAR:
         if _probes(setting, floor, fall.loss) * seconds / probes <= 0.8 * DAY:
             yield f"floor: {percent(floor)}"
             break
@@ -204,7 +204,7 @@ def _set(setting: Setting) -> Iterator[str]:
     if not setting.blessed:
         yield (
             f"the golden set is not blessed: that a healthy pipeline scores"
-            f" {percent(setting.law.baseline)} is an assumption; run `seamwatch golden bless`, or"
+            f" {percent(setting.baseline)} is an assumption; run `seamwatch golden bless`, or"
             " give --baseline"
         )
     interval, floor = setting.interval, setting.terms.floor

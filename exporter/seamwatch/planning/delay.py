@@ -18,8 +18,9 @@ WARM_UP, WARM_ROWS = (
     400,
     256,
 )  # healthy probes before the change
-LONGEST = 20_000  # probes after the change that are simulated
+LONGEST = 10_000  # probes after the change that are simulated
 LEAST_ROWS, MOST_ROWS = 120, 400
+LOCAL_ROWS = 200  # of a slice that fails alone: its runs differ less
 ROW_STEPS = 200_000  # of one scenario; slow ones get fewer rows
 COMPACT = 0.75  # rows that ended are thrown out when no more than this share goes on
 
@@ -62,7 +63,10 @@ def delays(
     """Simulate each of *drops*; the runs of all go side by side in one set of arrays."""
     speeds = [speed(law, nulls, drop.loss, drop.among) for drop in drops]
     flock, asking = _warm(law, nulls, rng)
-    rows = [_rows(one) for one in speeds]
+    rows = [
+        min(_rows(one), MOST_ROWS if drop.among is None else LOCAL_ROWS)
+        for one, drop in zip(speeds, drops, strict=True)
+    ]
     of = np.repeat(np.arange(len(drops)), rows)
     past = rng.integers(flock.rows, size=len(of))
     flock.keep(past)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
@@ -28,12 +28,11 @@ class Law:
     its *credits*, shape (items, passes), comes instead, each as likely as the others.
     """
 
-    slices: tuple[str, ...]  # names; empty without slices
-    slice_of: Integers  # place in *slices*; 0 where there is none
+    slices: tuple[str, ...]  # names, "" for items that have none; empty where no item has one
+    slice_of: Integers  # place in *slices*; 0 without
     classes: tuple[str, ...]  # "solid", "flaky" or "" for each item
     rates: Floats  # mean outcome in [0, 1]
     credits: Floats | None = None
-    flicker: bool = True  # False: known only as an average, so every item is alike
 
     @classmethod
     def assumed(cls, slices: Mapping[str, int], baseline: float) -> Self:
@@ -41,11 +40,11 @@ class Law:
 
         Right or wrong is the slowest to tell apart of all outcomes in [0, 1] with the same mean.
         """
-        named = [name for name in slices if name]
-        of = [named.index(name) if name else 0 for name, n in slices.items() for _ in range(n)]
-        count = len(of)
-        rates = np.full(count, baseline)
-        return cls(tuple(named), np.array(of, int), ("",) * count, rates, flicker=False)
+        names = _names(slices)
+        of = np.repeat(np.arange(len(slices)), list(slices.values()))
+        if names:
+            of = np.array([names.index(name) for name in slices])[of]
+        return cls(names, of, ("",) * len(of), np.full(len(of), baseline))
 
     @classmethod
     def blessed(cls, blessing: Blessing, ids: Sequence[str]) -> Self:
@@ -55,7 +54,7 @@ class Law:
         the few passes of one item cannot show how rarely it fails.
         """
         known = [one for one in ids if one in blessing.means]
-        slices = tuple(sorted({blessing.slices.get(one, "") for one in known} - {""}))
+        slices = _names({blessing.slices.get(one, "") for one in known})
         places = {name: at for at, name in enumerate(slices)}
         of = np.array([places.get(blessing.slices.get(one, ""), 0) for one in known], int)
         classes = tuple(blessing.item_class(one) for one in known)
@@ -65,7 +64,6 @@ class Law:
             table = np.array([np.resize(row, longest) for row in rows])
             return cls(slices, of, classes, table.mean(axis=1), table)
         rates = _drawn(rows, classes, blessing.class_means, blessing.passes)
-        # the means stay those that were blessed: smoothing is about the spread
         return cls(slices, of, classes, rates)
 
     @property
@@ -134,6 +132,11 @@ class Law:
         passes = self.credits.shape[1]
         found: Floats = self.credits[items, (uniform * passes).astype(int)]
         return found
+
+
+def _names(slices: Iterable[str]) -> tuple[str, ...]:
+    names = tuple(sorted(set(slices)))
+    return () if names == ("",) else names
 
 
 def _drawn(

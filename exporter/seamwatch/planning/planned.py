@@ -52,10 +52,15 @@ class Setting:
         return self.law.items
 
     @property
+    def baseline(self) -> float:
+        """The mean outcome while healthy, as blessed or assumed."""
+        return self.law.baseline if self.terms.baseline is None else self.terms.baseline
+
+    @property
     def interval(self) -> Estimate:
         """What the set says of the questions that it is a sample of."""
-        lower, upper = wilson(self.law.baseline, self.items)
-        return Estimate(self.law.baseline, lower, upper, self.items)
+        lower, upper = wilson(self.baseline, self.items)
+        return Estimate(self.baseline, lower, upper, self.items)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +167,7 @@ def plan(setting: Setting, drops: Sequence[float], *, seed: int = 0) -> Plan:
     alone = [] if chosen is None else [d for d in drops if d <= _slice_loss(law, chosen) + 1e-9]
     tried = _tried(law)
     scenarios = [Drop(loss) for loss in drops] + [Drop(loss, chosen) for loss in alone]
-    scenarios += [Drop(law.baseline)] + [Drop(_slice_loss(law, at), at) for at in tried]
+    scenarios += [Drop(setting.baseline)] + [Drop(_slice_loss(law, at), at) for at in tried]
     falls = _falls(setting, law, nulls, scenarios, dice[1])
     cut = len(drops), len(drops) + len(alone)
     healthy = idle(law, nulls, setting.pace, dice[2])
@@ -217,7 +222,7 @@ def _falls(
         found.append(
             Fall(
                 loss=drop.loss,
-                after=law.baseline - drop.loss,
+                after=max(0.0, setting.baseline - drop.loss),
                 slice=None if drop.among is None else law.slices[drop.among],
                 halt=halt,
                 ticket=_wait(outcome.ticket),
@@ -235,7 +240,7 @@ def _resumption(
     known = np.isfinite(probes)
     seconds = np.where(known, np.maximum(probes * step, setting.min_halt), inf)
     above = setting.terms.resume_above or setting.terms.floor
-    still = [loss for loss in drops if law.baseline - loss < above - 1e-9]
+    still = [loss for loss in drops if setting.baseline - loss < above - 1e-9]
     length = setting.halted_probes
     return Resumption(
         wait=_wait(Passage(probes, seconds, LONGEST, inf)),

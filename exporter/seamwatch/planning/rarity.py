@@ -192,7 +192,7 @@ def _run(
     rng: np.random.Generator,
 ) -> Floats:
     """Return 1 / U at the halt of each run, shape (runs,)."""
-    flock, sums = Flock(nulls, len(of)), _Sums(tilts, nulls.detectors, len(of))
+    flock, sums = Flock(nulls, len(of)), _Sums(tilts, slice_of, nulls.detectors, len(of))
     plain = np.cumsum(chances) / chances.sum()
     found = np.full(len(of), np.nan)
     alive = np.arange(len(of))
@@ -234,30 +234,45 @@ def _unfinished(found: Floats, tilts: _Tilts, of: Integers) -> Floats:
 
 
 class _Sums:
-    """The Shiryaev-Roberts sums U of the tilts, arrays of shape (runs, tilts)."""
+    """The Shiryaev-Roberts sums U of the tilts, one row for each run, kept like a Flock's.
 
-    def __init__(self, tilts: _Tilts, detectors: int, rows: int) -> None:
-        self._tilts = tilts
-        self._u = np.zeros((rows, len(tilts.bet)))
-        # a way of a slice begins only at a probe of that slice
-        self._mine = [
-            np.flatnonzero((tilts.slice_of == at) | (tilts.slice_of < 0)) for at in range(detectors)
-        ]
+    A way of a slice begins only at a probe of that slice.
+    """
+
+    def __init__(self, tilts: _Tilts, slice_of: Integers, detectors: int, rows: int) -> None:
+        bets = len(RHOS)
+        self._detectors = detectors if (tilts.slice_of >= 0).any() else 0
+        self._ratios = np.ones((len(slice_of), bets))
+        self._slice_ratios = np.ones((len(slice_of), bets))
+        self._weights = np.zeros(bets)
+        self._slice_weights = np.zeros((detectors, bets))
+        for ratio, at, bet, weight in zip(
+            tilts.ratios, tilts.slice_of, tilts.bet, tilts.weights, strict=True
+        ):
+            if at < 0:
+                self._ratios[:, bet], self._weights[bet] = ratio, weight
+            else:
+                mine = slice_of == at
+                self._slice_ratios[mine, bet] = ratio[mine]
+                self._slice_weights[at, bet] = weight
+        self._u = np.zeros((rows, bets))
+        self._slice_u = np.zeros((rows * self._detectors, bets))
 
     def take(self, atoms: Integers, slice_of: Integers) -> None:
-        if len(self._mine) == 1:
-            self._u = (1.0 + self._u) * self._tilts.ratios[:, atoms].T
-            return
-        for at, columns in enumerate(self._mine):
-            rows = np.flatnonzero(slice_of == at)
-            where = np.ix_(rows, columns)
-            self._u[where] = (1.0 + self._u[where]) * self._tilts.ratios[
-                np.ix_(columns, atoms[rows])
-            ].T
+        self._u = (1.0 + self._u) * self._ratios[atoms]
+        if self._detectors:
+            at = np.arange(len(atoms)) * self._detectors + slice_of
+            self._slice_u[at] = (1.0 + self._slice_u[at]) * self._slice_ratios[atoms]
 
     def mixed(self) -> Floats:
-        found: Floats = self._u @ self._tilts.weights
+        found: Floats = self._u @ self._weights
+        if self._detectors:
+            found = found + self._several().reshape(len(found), -1) @ self._slice_weights.ravel()
         return found
 
     def keep(self, rows: Integers) -> None:
+        self._slice_u = self._several()[rows].reshape(-1, len(RHOS))
         self._u = self._u[rows]
+
+    def _several(self) -> Floats:
+        return self._slice_u.reshape(len(self._u), self._detectors, len(RHOS))

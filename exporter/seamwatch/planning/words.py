@@ -48,5 +48,13 @@ def count(value: float) -> str:
     return f"{float(f'{value:.3g}'):,.0f}"
 
 
+def large(value: float) -> str:
+    """Return three digits of a large number: ``52,600``, ``14.6 million``."""
+    for size, word in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if value >= size:
+            return f"{value / size:.3g} {word}"
+    return count(value)
+
+
 def _digits(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0") if value < 9.95 else f"{value:,.0f}"
