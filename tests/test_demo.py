@@ -18,9 +18,13 @@ from xml.etree import ElementTree
 import httpx
 import pytest
 
-from seamwatch.demo.example import configuration
-from seamwatch.demo.screen import block, note, picture, span, svg, verdict
-from seamwatch.demo.seen import Page, Seen, StageSeen, TeamPage
+from seamwatch.demo.blame import Blame, Evidence, Suspect, Threshold
+from seamwatch.demo.example import STAGES, configuration
+from seamwatch.demo.exposed import Page
+from seamwatch.demo.questions import canaries
+from seamwatch.demo.screen import picture, svg
+from seamwatch.demo.seen import Seen, StageSeen, TeamPage
+from seamwatch.demo.words import block, note, span, verdict
 
 SLOW = 120.0  # seconds; a loaded machine is no failure
 
@@ -139,7 +143,7 @@ def test_the_story_is_silent_to_the_teams_and_loud_in_metrics(demo: Demo, tmp_pa
     demo.until(lambda: (demo.metrics().one("golden_answers_total", verdict="stale") or 0) > 0)
 
     broken = demo.say("status").stdout
-    assert broken.count("says ok") == 6
+    assert broken.count("says ok   |") == 6
     assert "SILENT FAILURE" in broken
     picture = tmp_path / "demo.svg"
     assert demo.say("snapshot", "--svg", picture).returncode == 0
@@ -247,12 +251,13 @@ def test_a_killed_demo_takes_its_processes_with_it(tmp_path: Path) -> None:
 
 
 def test_the_written_configuration_passes_check(tmp_path: Path) -> None:
-    stages = ("ingest", "embedding", "index", "cache", "decision", "answer")
-    addresses = {name: f"http://127.0.0.1:{port}" for port, name in enumerate(stages, 1)}
+    named = (*STAGES, "shadow")
+    addresses = {name: f"http://127.0.0.1:{port}" for port, name in enumerate(named, 1)}
     (tmp_path / "seamwatch.yaml").write_text(configuration(addresses, port=10064))
     (tmp_path / "golden.jsonl").write_text(
         json.dumps({"id": "a", "input": {"question": "?"}, "expected": "widely"}) + "\n"
     )
+    (tmp_path / "canary.jsonl").write_text(json.dumps(canaries()[0]) + "\n")
     said = subprocess.run(
         [sys.executable, "-m", "seamwatch", "check", tmp_path / "seamwatch.yaml"],
         capture_output=True,
@@ -282,10 +287,10 @@ def seen(**changes: object) -> Seen:
         "data_age": 5.0,
         "data_age_limit": 45.0,
         "verdicts": {"correct": 282.0, "stale": 0.0},
-        "answered_by": ("nearest-document-2",),
         "declared": "nearest-document-2",
         "met": {"accuracy": True, "freshness": True},
         "silent_failure": False,
+        "evidence": Evidence("running", 0.1, 0.2, None, 0.91, 0.94),
     }
     return Seen(**{**healthy, **changes})  # type: ignore[arg-type]
 
@@ -324,10 +329,69 @@ def test_an_accuracy_under_its_target_is_not_called_well_while_chance_may_explai
     assert verdict(seen()) == "end to end is well"
 
 
-def test_another_model_under_the_asked_name_is_shown() -> None:
-    text = block(seen(answered_by=("names-only-1", "nearest-document-2")))
-    assert "answered by names-only-1, where nearest-document-2 was asked" in text
-    assert "answered by" not in block(seen())
+def test_another_model_under_the_asked_name_is_shown_where_it_answers() -> None:
+    stages = {
+        "ingest": StageSeen(3.0, 20.0, 2.0, (), None),
+        "answer": StageSeen(5.0, None, None, (), None, answered_by=("names-only-1",)),
+    }
+    assert "names-only-1 answers in its name" in block(seen(stages=stages))
+    assert "in its name" not in block(seen())
+
+
+@pytest.mark.parametrize(
+    ("missed", "words"),
+    [
+        ({"freshness": False, "accuracy": True}, "data are too old"),
+        ({"accuracy": False, "freshness": True}, "answers are wrong"),
+        (
+            {"accuracy": False, "freshness": False},
+            "answers are wrong, data are too old",
+        ),
+        ({"availability": False}, "answers do not come"),
+    ],
+)
+def test_the_sentence_says_what_is_missed_and_no_more(missed: dict[str, bool], words: str) -> None:
+    sentence = verdict(seen(silent_failure=True, met=missed))
+    assert sentence == f"SILENT FAILURE: every stage says ok; {words}"
+
+
+LATE = Suspect("late-data", "data", 0.100, 0.081, 0.119, top=True)
+TUNED = Suspect("wrong-threshold", "product", 0.098, 0.079, 0.117, top=True)
+CACHE = Suspect("stale-cache", "platform", 0.029, 0.016, 0.042, top=False)
+SMALL = Suspect("embedding-skew", "ml", 0.0, -0.001, 0.001, top=False)
+OTHER = Suspect("unexplained", "", 0.012, 0.001, 0.023, top=False)
+HALTED = Evidence("halted", 1.0, 0.0, 0.25, 0.91, 0.94)
+
+
+def test_suspects_are_shown_with_team_share_and_interval_and_small_ones_are_left_out() -> None:
+    decided = Blame("decided", (LATE, CACHE, SMALL, OTHER))
+    text = block(seen(evidence=HALTED, blame=decided))
+    assert "evidence    HALTED" in text
+    assert "late-data (data)           10.0 points  (8.1 to 11.9)" in text
+    assert "stale-cache (platform)     2.9 points  (1.6 to 4.2)" in text
+    assert "unexplained                1.2 points  (0.1 to 2.3)" in text
+    assert "embedding-skew" not in text
+
+
+def test_a_tie_and_what_nobody_explains_are_called_what_they_are() -> None:
+    tie = seen(evidence=HALTED, blame=Blame("undecided", (LATE, TUNED, CACHE)))
+    assert "undecided between late-data and wrong-threshold" in block(tie)
+    nobody = seen(evidence=HALTED, blame=Blame("unexplained", (OTHER,)))
+    assert "unexplained: no repair wins back what is lost" in block(nobody)
+
+
+def test_circumstantial_suspects_are_named_as_such_and_only_without_measured_ones() -> None:
+    hints = (("decision", "product", "tuned_on_another_version"),)
+    text = block(seen(blame=Blame(None, (), hints)))
+    assert "decision (product)         circumstantial: tuned on another version" in text
+    assert "circumstantial" not in block(seen(blame=Blame("decided", (LATE,), hints)))
+
+
+def test_evidence_says_how_far_a_halt_is_and_nothing_without_a_gate() -> None:
+    assert "evidence    running  10 % of the way to a halt, 20 % to a ticket" in block(seen())
+    suspect = block(seen(evidence=Evidence("suspect", 0.6, 0.9, None, 0.91, 0.94)))
+    assert "SUSPECT  60 % of the way to a halt" in suspect
+    assert "evidence" not in block(seen(evidence=Evidence()))
 
 
 @pytest.mark.parametrize(
@@ -339,6 +403,16 @@ def test_another_model_under_the_asked_name_is_shown() -> None:
         (StageSeen(3e7, None, 2.0, (), "index"), "older than index, fresh job"),
         (StageSeen(3.0, None, None, ("tuned on another x",), None), "tuned on another x"),
         (StageSeen(None, 20.0, 2.0, (), None), ""),
+        (StageSeen(3.0, 20.0, 2.0, (), None, 1053.0, 1204.0), "151 of 1204 rows gone"),
+        (StageSeen(3.0, 20.0, 2.0, (), None, 1204.0, 1204.0), ""),
+        (
+            StageSeen(3.0, None, None, (), None, threshold=Threshold(0.64, 0.25, 0.1, 0.08)),
+            "0.64 costs 10.0 points (best: 0.25)",
+        ),
+        (
+            StageSeen(3.0, None, None, (), None, threshold=Threshold(0.3, 0.25, 0.003, -0.01)),
+            "",
+        ),
     ],
 )
 def test_a_stages_note_names_its_own_fault_only(stage: StageSeen, words: str) -> None:
@@ -353,18 +427,58 @@ def test_spans_are_written_for_people(seconds: float | None, text: str) -> None:
     assert span(seconds) == text
 
 
-@pytest.mark.parametrize("width", [60, 80, 120, 200])
-def test_the_screen_fits_every_terminal(width: int) -> None:
+def worst() -> Seen:
+    """Return a look at the story's three faults, with six stages and all there is to show."""
+    old = StageSeen(3e7, 20.0, 2.0, (), None, 1093.0, 1204.0)
+    stages = dict.fromkeys(STAGES, old) | {
+        "decision": StageSeen(
+            3e7, None, None, ("tuned on another embedding",), None,
+            threshold=Threshold(0.64, 0.25, 0.1, 0.08),
+        ),
+    }  # fmt: skip
+    return seen(
+        broken=("late-data", "stale-cache", "wrong-threshold"),
+        pages=tuple(TeamPage(name, "platform", "ok", "exit 0") for name in STAGES),
+        stages=stages,
+        accuracy=(0.71, 0.67, 0.74),
+        met={"accuracy": False, "freshness": False},
+        silent_failure=True,
+        evidence=HALTED,
+        blame=Blame("undecided", (LATE, TUNED, CACHE, OTHER)),
+    )
+
+
+def drawn(look: Seen, width: int, height: int) -> list[str]:
+    """Return the lines of the screen."""
     from rich.console import Console
 
-    console = Console(width=width, record=True, file=Path(os.devnull).open("w"))  # noqa: SIM115
-    with console.file:
-        console.print(picture(seen(broken=("late-data",)), width=width))
-        text = console.export_text()
-    assert max(map(len, text.splitlines())) <= width
-    assert "what each team sees" in text
-    assert "what seamwatch sees" in text
-    assert "94.0 %" in text
+    with Path(os.devnull).open("w") as nowhere:
+        console = Console(width=width, height=height, record=True, file=nowhere)
+        console.print(picture(look, width=width, height=height))
+        return console.export_text().splitlines()
+
+
+@pytest.mark.parametrize("look", [seen(broken=("late-data",)), worst()])
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (80, 50), (120, 24), (120, 40), (200, 60)])
+def test_the_screen_fits_every_terminal_with_the_verdict_first(
+    look: Seen, width: int, height: int
+) -> None:
+    lines = drawn(look, width, height)
+    assert len(lines) <= height
+    assert max(map(len, lines)) <= width
+    text = "\n".join(lines)
+    for words in (verdict(look), "accuracy", "94.0 %" if len(look.broken) == 1 else "71.0 %"):
+        assert text.index(words) < text.index("each team")
+    assert "each team" in text
+    assert "seamwatch see" in text
+    assert "demo heal" in text
+
+
+def test_suspects_are_on_the_smallest_screen() -> None:
+    text = "\n".join(drawn(worst(), 80, 24))
+    assert "HALTED" in text
+    assert "undecided between late-data and wrong-threshold" in text
+    assert "late-data (data)           10.0 points  (8.1 to 11.9)" in text
 
 
 def test_the_picture_loads_nothing_from_anywhere() -> None:

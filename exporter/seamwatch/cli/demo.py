@@ -81,7 +81,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: _interrupt(stop))
-        print("starting the pipeline and the exporter ...", flush=True)
+        demo.check()
+        print("starting the pipeline and the exporter, blessing the golden set ...", flush=True)
         running = demo.start()
         _introduce(args.state_dir, running)
         if sys.stdout.isatty() and not args.no_tui:
@@ -120,8 +121,8 @@ def run_heal(args: argparse.Namespace) -> int:
 def run_status(args: argparse.Namespace) -> int:
     """Print once what the teams and seamwatch see."""
     from seamwatch.demo.launch import find
-    from seamwatch.demo.screen import block
     from seamwatch.demo.seen import look
+    from seamwatch.demo.words import block
 
     print(block(look(find(args.state_dir))))
     return 0
@@ -159,19 +160,19 @@ def _live(demo: Demo, running: Running, stop: threading.Event, *, command: str) 
     from seamwatch.demo.seen import look
 
     with Live(auto_refresh=False, screen=True) as live:
-        live.update(picture(look(running), width=live.console.width, command=command), refresh=True)
-        while not stop.wait(LOOK_EVERY):
+        while True:
+            size = live.console.size
+            drawn = picture(look(running), width=size.width, height=size.height, command=command)
+            live.update(drawn, refresh=True)
+            if stop.wait(LOOK_EVERY):
+                return 0
             if sentence := demo.ended():
                 raise SeamwatchError(sentence)
-            live.update(
-                picture(look(running), width=live.console.width, command=command), refresh=True
-            )
-    return 0
 
 
 def _print(demo: Demo, running: Running, stop: threading.Event) -> int:
-    from seamwatch.demo.screen import block
     from seamwatch.demo.seen import look
+    from seamwatch.demo.words import block
 
     while not stop.wait(BLOCK_EVERY):
         if sentence := demo.ended():

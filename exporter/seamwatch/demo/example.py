@@ -70,7 +70,29 @@ pipelines:
         answer: label
         score: score
         answered_by: answered_by
+        candidate: candidate   # what it would have said if there were no threshold
       timeout: 5s
+      repairs:                 # how to ask as if one suspect were healthy; whoever wins answers
+                               # back is to blame for them
+        late-data:             # a shadow deployment with an index built from the newest release
+          blames: ingest
+          url: {shadow}/answer
+        stale-cache:           # go past the cache
+          blames: cache
+          headers: {{Cache-Control: no-cache}}
+        wrong-threshold:       # decide again, from candidate and score; costs no question
+          blames: decision
+          threshold: best
+        embedding-skew:        # encode the question with the encoder that the index was built with
+          blames: embedding
+          parameters: {{encoder: index}}
+        fallback-model:        # take the slot that is kept for priority
+          blames: answer
+          parameters: {{tier: priority}}
+      attribution:             # far more than in real life: a question costs nothing here
+        max_probes: 2000
+        per_day: 100000
+        every: 1m
     golden:                    # questions whose answers are known, asked all the time
       file: golden.jsonl
       task: multiclass
@@ -78,9 +100,23 @@ pipelines:
       refusals: abstain        # right where the question is off topic, else it counts as refused
       every: 50ms              # far more often than in real life, so that the demo is quick;
                                # the accuracy is over one pass, about half a minute here
+      canary: canary.jsonl     # answers whose verdict is known: is the judge itself in order?
+    threshold:                 # compared with the best one for today's scores
+      stage: decision
+    quality:
+      not_empty: true
+      refusal: {{at_most: 5%}}   # of the questions that have an answer
+      score_drift: {{psi_at_most: 0.25}}
+    gate:                      # when a drop counts as real
+      mode: shadow             # decides and records, stops nothing
+      floor: 91%               # 94 % when it was blessed, less 3
+      burst: {{factor: 1}}       # it asks as fast as it should already
+      stale_after: 10s
+      resume: {{mode: automatic, min_halt: 10s}}   # `seamwatch demo heal` is to be enough here
     slos:
       freshness: {{data_age: 45s, objective: 99%}}
       accuracy: {{at_least: 92%, objective: 99%}}
+      quality: {{at_least: 97%, objective: 99%}}
       availability: {{at_least: 99%, objective: 99.5%}}
 
 store: sqlite:///seamwatch.db

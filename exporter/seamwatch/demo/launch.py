@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 from seamwatch.demo.example import configuration
+from seamwatch.demo.exposed import Page
 from seamwatch.errors import SeamwatchError
 
 HOST = "127.0.0.1"
@@ -31,7 +32,18 @@ PATIENCE = 120.0  # seconds for a process to listen, on a machine that has much 
 GOODBYE = 8.0  # seconds from SIGTERM to SIGKILL
 STAGE_PORTS = 8  # six stages, the control port, the shadow deployment
 LARGEST = 8 << 20  # bytes of an answer that are read
-OURS = ("demo.json", "pipeline.json", "index.json", "golden.jsonl", "seamwatch.yaml")
+BLESSING = "golden.jsonl.blessing.json"
+OURS = (
+    "demo.json",
+    "pipeline.json",
+    "index.json",
+    "golden.jsonl",
+    "canary.jsonl",
+    BLESSING,
+    "seamwatch.yaml",
+)
+LOGS = ("pipeline.log", "exporter.log", "blessing.log")
+BLESSING_PASSES = 2  # the fewest that tell solid items from flaky ones; answers here never flicker
 DATABASES = ("documents.db", "seamwatch.db")
 REPLACED = (
     *OURS,
@@ -48,6 +60,7 @@ class Running:
 
     exporter: str
     addresses: Mapping[str, str]  # stage, "control" or "shadow" -> base address
+    rows: Mapping[str, float] = field(default_factory=dict)  # by stage, when all was well
 
 
 class Demo:
@@ -56,22 +69,29 @@ class Demo:
     def __init__(self, folder: Path, *, port: int) -> None:
         self.folder = folder
         self.port = port
-        self._children: list[subprocess.Popen[bytes]] = []
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._owns = False  # the folder: not before nobody else was found to
 
-    def start(self) -> Running:
-        """Start both and wait until they answer; raise SeamwatchError and leave nothing running."""
+    def check(self) -> None:
+        """Raise SeamwatchError where it could not start: folder or ports are somebody else's."""
         _check_free(self.folder)
         _check_ports(range(self.port, self.port + STAGE_PORTS + 1))
+
+    def start(self) -> Running:
+        """Start both and wait until they answer; raise SeamwatchError and leave nothing running.
+
+        The golden set is blessed meanwhile, before anybody can break what is blessed.
+        """
+        self.check()
         self._owns = True
         _clear(self.folder)
         try:
             addresses = self._start_pipeline()
             running = Running(f"http://{HOST}:{self.port}", addresses)
             self._start_exporter(running)
-            (self.folder / "demo.json").write_text(
-                json.dumps({"exporter": running.exporter, "addresses": addresses}, indent=1)
-            )
+            self._bless(running)
+            running = replace(running, rows=_rows(running))
+            (self.folder / "demo.json").write_text(json.dumps(asdict(running), indent=1))
         except BaseException:
             self.stop()
             raise
@@ -79,9 +99,9 @@ class Demo:
 
     def ended(self) -> str | None:
         """Return a sentence about a process that ended on its own, None while both run."""
-        names = ("pipeline", "exporter")
-        for name, child in zip(names, self._children, strict=False):
-            if child.poll() is not None:
+        for name, child in self._children.items():
+            done = name == "blessing" and child.poll() == 0
+            if child.poll() is not None and not done:
                 return f"the {name} ended with code {child.returncode}{self._last_words(name)}"
         return None
 
@@ -90,10 +110,11 @@ class Demo:
         if self._owns:
             with suppress(OSError):
                 (self.folder / "demo.json").unlink()
-        for child in reversed(self._children):
+        children = list(reversed(self._children.values()))
+        for child in children:
             _signal(child, signal.SIGTERM)
         deadline = time.monotonic() + GOODBYE
-        for child in reversed(self._children):
+        for child in children:
             with suppress(subprocess.TimeoutExpired):
                 child.wait(max(0.0, deadline - time.monotonic()))
             _signal(child, signal.SIGKILL)
@@ -114,18 +135,30 @@ class Demo:
         self._spawn("exporter", "seamwatch", "run", "--config", str(settings), listen)
         self._wait("exporter", lambda: fetch(f"{running.exporter}/metrics") is not None)
 
+    def _bless(self, running: Running) -> None:
+        """Write what the golden set scores while all is well, and let the exporter read it."""
+        settings = str(self.folder / "seamwatch.yaml")
+        self._spawn(
+            "blessing", "seamwatch", "golden", "bless", "--config", settings,
+            "--passes", str(BLESSING_PASSES),
+        )  # fmt: skip
+        self._wait("blessing", lambda: self._children["blessing"].poll() == 0)
+        del self._children["blessing"]
+        answer = post(f"{running.exporter}/-/reload")
+        if answer is None or answer[0] != 200:
+            said = "nothing" if answer is None else answer[1].decode(errors="replace").strip()
+            raise SeamwatchError(f"the exporter did not take up the blessing: it said {said}")
+
     def _spawn(self, name: str, *arguments: str) -> None:
         with (self.folder / f"{name}.log").open("wb") as out:
-            self._children.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", *arguments],
-                    cwd=self.folder,
-                    stdin=subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,  # Ctrl-C reaches us alone; we end them in order
-                    preexec_fn=_end_with_parent,
-                )
+            self._children[name] = subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C reaches us alone; we end them in order
+                preexec_fn=_end_with_parent,
             )
 
     def _wait(self, name: str, answers: Any) -> None:
@@ -151,7 +184,7 @@ def find(folder: Path) -> Running:
     file = folder / "demo.json"
     try:
         found = json.loads(file.read_text())
-        running = Running(found["exporter"], found["addresses"])
+        running = Running(found["exporter"], found["addresses"], found["rows"])
     except (OSError, ValueError, KeyError, TypeError):
         running = None
     if running is None or b'"broken"' not in (
@@ -176,26 +209,42 @@ def fetch(url: str, *, timeout: float = 2.0) -> bytes | None:
         return None
 
 
+def post(url: str, sent: Any = None) -> tuple[int, bytes] | None:
+    """Return status and body of what answers to *sent* as JSON; None where nothing answers."""
+    request = Request(
+        url, data=json.dumps(sent).encode(), headers={"Content-Type": "application/json"}
+    )
+    try:
+        with _DIRECT.open(request, timeout=60) as response:
+            return response.status, response.read(LARGEST)
+    except HTTPError as error:
+        with error:
+            return error.code, error.read(LARGEST)
+    except (OSError, HTTPException, ValueError):
+        return None
+
+
 def control(running: Running, verb: str, faults: Iterable[str] = ()) -> list[str]:
     """Break or heal the running pipeline; return what is broken afterwards.
 
     Raises:
         SeamwatchError: the pipeline refuses, with its own words, or does not answer.
     """
-    request = Request(
-        f"{running.addresses['control']}/{verb}",
-        data=json.dumps({"faults": list(faults)}).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    try:
-        with _DIRECT.open(request, timeout=60) as response:
-            broken: list[str] = json.load(response)["broken"]
-            return broken
-    except HTTPError as error:
-        with error:
-            raise SeamwatchError(error.read(LARGEST).decode(errors="replace")) from error
-    except (OSError, HTTPException, ValueError) as error:
-        raise SeamwatchError(f"the demo's control port does not answer: {error}") from error
+    answer = post(f"{running.addresses['control']}/{verb}", {"faults": list(faults)})
+    if answer is None:
+        raise SeamwatchError("the demo's control port does not answer")
+    status, body = answer
+    if status != 200:
+        raise SeamwatchError(body.decode(errors="replace"))
+    broken: list[str] = json.loads(body)["broken"]
+    return broken
+
+
+def _rows(running: Running) -> dict[str, float]:
+    """Return how many documents the stages that hold them say they have."""
+    page = Page((fetch(f"{running.exporter}/metrics") or b"").decode("utf-8", "replace"))
+    rows = {labels["pipeline_stage"]: value for labels, value in page.all("stage_rows")}
+    return {stage: rows[stage] for stage in ("ingest", "index") if stage in rows}
 
 
 def _check_free(folder: Path) -> None:
@@ -209,7 +258,7 @@ def _check_free(folder: Path) -> None:
             f"a demo is already running in {folder} ({running.exporter}/metrics); end it, or give"
             " another --state-dir and --port"
         )
-    known = {*REPLACED, "pipeline.log", "exporter.log", ".gitignore", "index.partial"}
+    known = {*REPLACED, *LOGS, ".gitignore", "index.partial"}
     if folder.is_dir() and (strange := {path.name for path in folder.iterdir()} - known):
         raise SeamwatchError(
             f"{folder} holds files that are not the demo's ({', '.join(sorted(strange)[:3])});"

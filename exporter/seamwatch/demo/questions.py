@@ -91,6 +91,18 @@ def golden_items(facts: Facts) -> list[dict[str, Any]]:
     return [_item(facts, question) for question in questions(facts, golden=True)]
 
 
+def canaries() -> list[dict[str, Any]]:
+    """Return answers whose verdict is known, as rows of a canary file: one for each verdict."""
+    return [
+        {"expected": "widely", "answer": "widely", "verdict": "correct"},
+        {"expected": "newly", "answer": "newly", "verdict": "correct"},
+        {"expected": "widely", "answer": "limited", "verdict": "wrong"},
+        {"expected": None, "answer": "limited", "verdict": "wrong"},
+        {"expected": None, "answer": ABSTAIN, "verdict": "correct"},
+        {"expected": "limited", "answer": ABSTAIN, "verdict": "refused"},
+    ]
+
+
 def write_golden(path: Path, items: Iterable[dict[str, Any]]) -> None:
     """Write *items* as JSON lines."""
     lines = (json.dumps(item, ensure_ascii=False) for item in items)

@@ -1,11 +1,16 @@
-"""The demo's screen: what each team sees beside what seamwatch sees, as a picture or as text."""
+"""The demo's screen: what each team sees beside what seamwatch sees, the verdict first.
+
+Three layouts, by the terminal: both sides beside one another, one over the other, and for 24 lines
+one table of both.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from seamwatch.demo.faults import FAULTS
-from seamwatch.demo.seen import Seen, StageSeen
+from seamwatch.demo.seen import Seen
+from seamwatch.demo.words import PARTED, end_to_end, note, span, verdict
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -13,132 +18,52 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 COMMAND = "seamwatch demo"
-WIDTH = 120  # columns that the picture needs
+WIDTH, HEIGHT = 120, 40  # of the picture, in characters
 BESIDE = 104  # columns from which both sides fit beside one another
-PARTED = 86400.0  # seconds of data age that make a row stand out
-STALE_JOB = 15.0  # a job age under this is "just now" beside a data age of days
+TALL = 40  # lines from which both sides fit over one another, with all figures
 
-WIDEST = {"stage": 9, "team": 8, "health": 6, "data age": 8, "job ran": 7}  # columns
-
-_UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
+WIDEST = {"stage": 9, "team": 8, "health": 6, "page": 4, "data age": 8, "job ran": 7}  # columns
 
 
-def span(seconds: float | None) -> str:
-    """Return a duration for people: ``7 s``, ``3 min``, ``315 d``; ``unknown`` for None."""
-    if seconds is None:
-        return "unknown"
-    size, unit = next((one for one in _UNITS if seconds >= one[0]), _UNITS[-1])
-    return f"{seconds / size:.0f} {unit}"
-
-
-def percent(ratio: float | None) -> str:
-    """Return a ratio for people; ``unknown`` for None."""
-    return "unknown" if ratio is None else f"{100 * ratio:.1f} %"
-
-
-def note(seen: StageSeen) -> str:
-    """Say what is wrong with a stage's seams, empty where nothing is known to be."""
-    parts = list(seen.skewed)
-    age, job = seen.data_age, seen.job_age
-    if age is not None and age > PARTED:
-        old = f"older than {seen.bottleneck}" if seen.bottleneck else "old data"
-        if seen.bottleneck or job is not None:
-            fresh = job is not None and job < STALE_JOB
-            parts.append(f"{old}, fresh job" if fresh else old)
-    elif age is not None and seen.limit is not None and age > seen.limit:
-        parts.append(f"over its limit of {span(seen.limit)}")
-    return "; ".join(parts)
-
-
-def verdict(seen: Seen) -> str:
-    """Say in one sentence how the whole is doing."""
-    if not seen.exporter_answers:
-        return "seamwatch does not answer on /metrics"
-    if seen.silent_failure:
-        return "SILENT FAILURE: every stage says it is healthy, and the answers are wrong"
-    if any(page.status != "ok" for page in seen.pages):
-        return "a stage says itself that it is not well"
-    if seen.silent_failure is None or seen.accuracy is None:
-        return "watching; too few answers to say more"
-    if seen.accuracy_target is not None and seen.accuracy[0] < seen.accuracy_target:
-        return "accuracy is under its target, by no more than chance allows so far"
-    return "end to end is well"
-
-
-def end_to_end(seen: Seen) -> list[tuple[str, str, bool | None]]:
-    """Return rows of (what, figure, holds); None where it cannot be told."""
-    rows: list[tuple[str, str, bool | None]] = []
-    target = seen.accuracy_target
-    if seen.accuracy is None:
-        rows.append(("accuracy", "unknown, no answers yet", None))
-    else:
-        value, lower, upper = seen.accuracy
-        figure = (
-            f"{percent(value)}  ({100 * lower:.0f} to {100 * upper:.0f} %,"
-            f" last {seen.window or 0:.0f} answers)  target {percent(target)}"
-        )
-        rows.append(("accuracy", figure, seen.met.get("accuracy")))
-    if seen.slices:
-        figure = "   ".join(f"{name} {percent(seen.slices[name])}" for name in sorted(seen.slices))
-        rows.append(("by slice", figure, None))
-    figure = f"{span(seen.data_age)}  limit {span(seen.data_age_limit)}"
-    rows.append(("data age", figure, seen.met.get("freshness")))
-    counts = "   ".join(f"{name} {count:.0f}" for name, count in seen.verdicts.items() if count)
-    rows.append(("answers", counts or "none yet", None))
-    if others := set(seen.answered_by) - {seen.declared}:
-        figure = f"{', '.join(sorted(others))}, where {seen.declared or 'another'} was asked"
-        rows.append(("answered by", figure, False))
-    return rows
-
-
-def hint(seen: Seen, command: str) -> str:
-    """Say what to type next; *command* is how the demo's commands are called here."""
-    return f"{command} heal" if seen.broken else f"{command} break all"
-
-
-def block(seen: Seen) -> str:
-    """Return the screen as plain text, one line a stage."""
-    lines = [f"broken: {', '.join(seen.broken) or 'nothing'}"]
-    for page in seen.pages:
-        stage = seen.stages[page.stage]
-        lines.append(
-            f"  {page.stage:<10}{page.team:<10}says {page.status:<4} | seamwatch:"
-            f" data age {span(stage.data_age)}{', ' + note(stage) if note(stage) else ''}"
-        )
-    lines += [f"  {what:<12}{figure}" for what, figure, _ in end_to_end(seen)]
-    return "\n".join([*lines, f"  {verdict(seen)}"])
-
-
-def picture(seen: Seen, *, width: int = WIDTH, command: str = COMMAND) -> RenderableType:
-    """Return the screen for a terminal of *width* columns: both sides, or one over the other."""
+def picture(
+    seen: Seen, *, width: int = WIDTH, height: int = HEIGHT, command: str = COMMAND
+) -> RenderableType:
+    """Return the screen for a terminal of *width* columns and *height* lines."""
     from rich.console import Group
     from rich.panel import Panel
     from rich.table import Table
 
-    teams = Panel(_teams(seen), title="what each team sees", border_style="green")
-    seams = Panel(_seams(seen), title="what seamwatch sees", border_style="cyan")
-    if width < BESIDE:
-        sides: RenderableType = Group(teams, seams)
-    else:
-        sides = grid = Table.grid(expand=True)
-        grid.add_column(ratio=54)
-        grid.add_column(ratio=66)
-        grid.add_row(teams, seams)
+    brief = height < (30 if width >= BESIDE else TALL)
     bad = bool(seen.silent_failure) or not seen.exporter_answers
     whole = Panel(
-        Group(_whole(seen), _sentence(seen)),
+        Group(_sentence(seen), _whole(seen, brief=brief)),
         title="end to end, in /metrics",
         border_style="red" if bad else "cyan",
     )
-    return Group(_heading(seen), sides, whole, _next(seen, command))
+    teams = Panel(_teams(seen), title="what each team sees", border_style="green")
+    seams = Panel(_seams(seen), title="what seamwatch sees", border_style="cyan")
+    if width >= BESIDE:
+        grid = Table.grid(expand=True)
+        grid.add_column(ratio=54)
+        grid.add_column(ratio=66)
+        grid.add_row(teams, seams)
+        sides: RenderableType = grid
+    elif brief:
+        sides = Panel(_both(seen), title="what each team and seamwatch see", border_style="cyan")
+    else:
+        sides = Group(teams, seams)
+    return Group(_heading(seen, brief=brief), whole, sides, _next(seen, command, brief=brief))
 
 
-def _heading(seen: Seen) -> Text:
+def _heading(seen: Seen, *, brief: bool) -> Text:
     from rich.text import Text
 
     broken = ", ".join(seen.broken) or "nothing"
     text = Text.assemble(("seamwatch demo", "bold"), "  broken now: ")
     text.append(broken, style="bold red" if seen.broken else "green")
+    if brief:
+        text.no_wrap, text.overflow = True, "ellipsis"
+        return text
     for name in seen.broken:
         text.append(f"\n  {name}: {FAULTS[name].what}", style="dim")
     return text
@@ -147,10 +72,7 @@ def _heading(seen: Seen) -> Text:
 def _teams(seen: Seen) -> Table:
     table = _columns("stage", "team", "health", "its page says")
     for page in seen.pages:
-        well = page.status == "ok"
-        table.add_row(
-            page.stage, page.team, f"[{'green' if well else 'red'}]● {page.status}[/]", page.summary
-        )
+        table.add_row(page.stage, page.team, _light(page.status), page.summary)
     return table
 
 
@@ -158,13 +80,35 @@ def _seams(seen: Seen) -> Table:
     table = _columns("stage", "data age", "job ran", "seam")
     for page in seen.pages:
         stage = seen.stages[page.stage]
-        words = note(stage)
-        style = "bold red" if words else "" if stage.data_age is not None else "dim"
+        words, style = _note(seen, page.stage)
         job = "-" if stage.job_age is None else span(stage.job_age)
-        passing = stage.data_age is not None and stage.data_age > PARTED
-        words = words or ("passes it on" if passing else "ok")
         table.add_row(page.stage, span(stage.data_age), job, words, style=style)
     return table
+
+
+def _both(seen: Seen) -> Table:
+    from rich.text import Text
+
+    table = _columns("stage", "team", "page", "data age", "seam")
+    for page in seen.pages:
+        words, style = _note(seen, page.stage)
+        age = Text(span(seen.stages[page.stage].data_age), style=style)
+        light = _light("ok" if page.status == "ok" else "bad")
+        table.add_row(page.stage, page.team, light, age, Text(words, style=style))
+    return table
+
+
+def _light(status: str) -> str:
+    return f"[{'green' if status == 'ok' else 'red'}]● {status}[/]"
+
+
+def _note(seen: Seen, name: str) -> tuple[str, str]:
+    """Return what to say of a stage's seams, and in which style."""
+    stage = seen.stages[name]
+    if words := note(stage):
+        return words, "bold red"
+    passing = stage.data_age is not None and stage.data_age > PARTED
+    return "passes it on" if passing else "ok", "" if stage.data_age is not None else "dim"
 
 
 def _columns(*names: str) -> Table:
@@ -177,29 +121,33 @@ def _columns(*names: str) -> Table:
     return table
 
 
-def _whole(seen: Seen) -> Table:
+def _whole(seen: Seen, *, brief: bool) -> Table:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table.grid(padding=(0, 2))
-    for what, figure, holds in end_to_end(seen):
+    table.add_column(no_wrap=True, min_width=len("accuracy"))
+    table.add_column(no_wrap=brief, overflow="ellipsis" if brief else "fold")
+    for what, figure, holds in end_to_end(seen, brief=brief):
         style = "" if holds is None else "green" if holds else "bold red"
-        table.add_row(what, figure, style=style)
+        table.add_row(what, Text(figure), style=style)
     return table
 
 
 def _sentence(seen: Seen) -> Text:
     from rich.text import Text
 
-    text = verdict(seen)
     well = seen.silent_failure is False
-    return Text(text, style="bold red" if seen.silent_failure else "green" if well else "yellow")
+    style = "bold red" if seen.silent_failure else "green" if well else "yellow"
+    return Text(verdict(seen), style=style)
 
 
-def _next(seen: Seen, command: str) -> Text:
+def _next(seen: Seen, command: str, *, brief: bool) -> Text:
     from rich.text import Text
 
-    text = Text.assemble(("in another terminal:  ", "dim"), (hint(seen, command), "bold"))
-    if not seen.broken:
+    wanted = f"{command} heal" if seen.broken else f"{command} break all"
+    text = Text.assemble(("in another terminal:  ", "dim"), (wanted, "bold"))
+    if not seen.broken and not brief:
         text.append(f"\n          or one of:  {'  '.join(FAULTS)}", style="dim")
     return text
 

@@ -1,6 +1,7 @@
 """What the demo's screen shows: the teams' own pages, and seamwatch's /metrics.
 
-Nothing here is computed from the inside of the pipeline: a stranger with curl sees the same.
+Nothing here is computed from the inside of the pipeline: a stranger with curl sees the same. Only
+how many rows there used to be is remembered, from the /metrics of when all was well.
 """
 
 from __future__ import annotations
@@ -8,13 +9,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from seamwatch.demo.blame import Blame, Evidence, Threshold, blame, evidence, threshold
 from seamwatch.demo.example import STAGES
+from seamwatch.demo.exposed import Page
 from seamwatch.demo.launch import Running, fetch
-
-Labels = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,10 @@ class StageSeen:
     job_age: float | None  # seconds since its job ran; None for a stage without a job
     skewed: tuple[str, ...]  # "index: built from another embedding" without the stage's name
     bottleneck: str | None  # the upstream of the worst seam, where this stage is downstream of it
+    rows: float | None = None
+    rows_before: float | None = None  # when all was well
+    answered_by: tuple[str, ...] = ()  # other versions that answer in this stage's name
+    threshold: Threshold | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +59,12 @@ class Seen:
     data_age: float | None
     data_age_limit: float | None
     verdicts: Mapping[str, float]  # since the start
-    answered_by: tuple[str, ...]
     declared: str | None  # the version that the model stage says it serves
     met: Mapping[str, bool]  # objective -> whether its target holds; missing where undecided
     silent_failure: bool | None
-
-
-class Page:
-    """A parsed exposition; samples by name and labels."""
-
-    def __init__(self, text: str) -> None:
-        from prometheus_client.parser import text_string_to_metric_families
-
-        self._samples: dict[str, list[tuple[Labels, float]]] = {}
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                self._samples.setdefault(sample.name, []).append((sample.labels, sample.value))
-
-    def all(self, name: str, **labels: str) -> list[tuple[Labels, float]]:
-        """Return the samples of ``seamwatch_<name>`` that have *labels*."""
-        found = self._samples.get(f"seamwatch_{name}", [])
-        return [one for one in found if labels.items() <= one[0].items()]
-
-    def one(self, name: str, **labels: str) -> float | None:
-        """Return the value of the first such sample, None if there is none."""
-        found = self.all(name, **labels)
-        return found[0][1] if found else None
+    quality: Mapping[str, float] = field(default_factory=dict)  # check -> ratio
+    evidence: Evidence = field(default_factory=Evidence)
+    blame: Blame = field(default_factory=Blame)
 
 
 def look(running: Running) -> Seen:
@@ -89,11 +74,12 @@ def look(running: Running) -> Seen:
     body = fetch(f"{running.exporter}/metrics")
     now = time.time()
     page = Page(body.decode("utf-8", "replace") if body else "")
+    declared = page.named("stage_version_info", "version", pipeline_stage=STAGES[-1])
     return Seen(
         at=now,
         broken=tuple(status.get("broken", ())),
         pages=pages,
-        stages={one.stage: _stage(page, one.stage, now) for one in pages},
+        stages={name: _stage(page, name, running.rows.get(name), now) for name in STAGES},
         exporter_answers=body is not None,
         accuracy=_accuracy(page),
         accuracy_target=page.one("golden_accuracy_target_ratio"),
@@ -105,18 +91,12 @@ def look(running: Running) -> Seen:
         data_age=_age(page.one("pipeline_watermark_timestamp_seconds"), now),
         data_age_limit=page.one("pipeline_data_age_limit_seconds"),
         verdicts={labels["verdict"]: value for labels, value in page.all("golden_answers_total")},
-        answered_by=tuple(
-            sorted(labels["version"] for labels, _ in page.all("probe_answered_by_info"))
-        ),
-        declared=next(
-            (
-                labels["version"]
-                for labels, _ in page.all("stage_version_info", pipeline_stage="answer")
-            ),
-            None,
-        ),
+        declared=declared[0] if declared else None,
         met={labels["slo"]: value == 1 for labels, value in page.all("pipeline_target_met")},
         silent_failure=_claim(page.one("pipeline_silent_failure")),
+        quality={labels["check"]: value for labels, value in page.all("quality_ratio")},
+        evidence=evidence(page),
+        blame=blame(page),
     )
 
 
@@ -139,26 +119,27 @@ def _json(url: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _stage(page: Page, stage: str, now: float) -> StageSeen:
+def _stage(page: Page, stage: str, rows_before: float | None, now: float) -> StageSeen:
     skewed = [
-        f"{words} another {labels['upstream']}"
+        f"{words} another {upstream}"
         for name, words in (("version", "built from"), ("tuning", "tuned on"))
-        for labels, value in page.all(f"seam_{name}_skew", downstream=stage)
-        if value == 1
+        for upstream in page.named(f"seam_{name}_skew", "upstream", downstream=stage)
     ]
-    worst = [
-        labels["upstream"]
-        for labels, value in page.all("seam_bottleneck", downstream=stage)
-        if value == 1
-    ]
+    worst = page.named("seam_bottleneck", "upstream", downstream=stage)
     effective = page.one("stage_effective_watermark_timestamp_seconds", pipeline_stage=stage)
     updated = page.one("stage_updated_timestamp_seconds", pipeline_stage=stage)
+    declared = page.named("stage_version_info", "version", pipeline_stage=stage)
+    answering = set(page.named("probe_answered_by_info", "version")) - set(declared)
     return StageSeen(
         data_age=_age(effective, now),
         limit=page.one("stage_data_age_limit_seconds", pipeline_stage=stage),
         job_age=_age(updated, now),
         skewed=tuple(skewed),
         bottleneck=worst[0] if worst else None,
+        rows=page.one("stage_rows", pipeline_stage=stage),
+        rows_before=rows_before,
+        answered_by=tuple(sorted(answering)) if stage == STAGES[-1] and declared else (),
+        threshold=threshold(page, stage),
     )
 
 

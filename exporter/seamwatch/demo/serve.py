@@ -28,7 +28,7 @@ from seamwatch.demo.assembly import Assembly, StagePage
 from seamwatch.demo.example import STAGES
 from seamwatch.demo.facts import load
 from seamwatch.demo.faults import FAULTS, expand
-from seamwatch.demo.questions import golden_items, write_golden
+from seamwatch.demo.questions import canaries, golden_items, write_golden
 from seamwatch.errors import SeamwatchError
 
 EVERY = 3.0  # seconds between two runs of the jobs
@@ -169,6 +169,7 @@ async def serve(folder: Path, first_port: int) -> None:
     """Serve until SIGTERM or SIGINT; *first_port* 0 lets the system choose every port."""
     facts = load()
     write_golden(folder / "golden.jsonl", golden_items(facts))
+    write_golden(folder / "canary.jsonl", canaries())
     service = Service(await asyncio.to_thread(Assembly, facts, folder, started=time.time()))
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
