@@ -40,6 +40,7 @@ def thresholded(
     *,
     positive: str | None = None,
     rules: Rules | None = None,
+    abstains: bool = False,
 ) -> Answer:
     """Return *answer* as it would have been under the threshold *tau*, without asking again.
 
@@ -55,8 +56,9 @@ def thresholded(
         tau: the threshold, in units of the score; a score equal to it is enough.
         positive: binary: the label that is given from the threshold on; None: ``rules.positive``.
         rules: how the set is judged: the labels, and what a binary answer's score is of.
+        abstains: the threshold declines, and chooses no label even where one is *positive*.
     """
-    positive = positive or (rules.positive if rules is not None else None)
+    positive = _yes(positive, rules, abstains)
     score = _score(answer, positive, rules)
     if score is None:
         return answer
@@ -82,7 +84,7 @@ def cases(
         abstains: the threshold declines instead of choosing a label, also where answers come
             without their candidate.
     """
-    yes = None if abstains else positive or rules.positive
+    yes = _yes(positive, rules, abstains)
     kept = [one for one in judged if one.verdict.is_answer]
     return Cases(
         tuple(_place(one.answer, yes, rules) for one in kept),
@@ -93,6 +95,12 @@ def cases(
     )
 
 
+def _yes(positive: str | None, rules: Rules | None, abstains: bool) -> str | None:
+    if abstains:
+        return None
+    return positive or (rules.positive if rules is not None else None)
+
+
 def _place(answer: Answer, positive: str | None, rules: Rules) -> float:
     score = _score(answer, positive, rules)
     if score is not None:
@@ -101,7 +109,9 @@ def _place(answer: Answer, positive: str | None, rules: Rules) -> float:
 
 
 def _is_right(one: Judged, tau: float, positive: str | None, rules: Rules) -> bool:
-    answer = thresholded(one.item, one.answer, tau, positive=positive, rules=rules)
+    answer = thresholded(
+        one.item, one.answer, tau, positive=positive, rules=rules, abstains=positive is None
+    )
     if answer is one.answer:
         return one.verdict is Verdict.CORRECT
     return judge(one.item, answer, rules, at=one.at).verdict is Verdict.CORRECT

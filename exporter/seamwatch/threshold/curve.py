@@ -51,6 +51,8 @@ class Curve:
         given, self._item = given[order], item[order]
         self.items = int(item.max()) + 1 if len(item) else 0
         weight = np.asarray(weights, dtype=float)[order]
+        if not (np.isfinite(weight) & (weight > 0)).all():
+            raise ValueError("a weight that is not above 0; leave out what counts for nothing")
         self._weight = float(weight.sum())
         self._answered, self._declined = (
             side * weight

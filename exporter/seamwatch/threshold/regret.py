@@ -76,7 +76,8 @@ def regret(
         replicates: bootstrap samples.
 
     Raises:
-        ValueError: the lengths differ, a score or the threshold is NaN, or both costs are 0.
+        ValueError: the lengths differ, a score or the threshold is NaN, a weight is not above 0, or
+            the costs are no costs.
 
     Sources: Efron, JASA 78 (1983) 316-331 for the optimism; Varma and Simon, BMC Bioinformatics 7
     (2006) 91 for choosing and trying on separate folds. Neither depends on the order of the rows.
@@ -113,7 +114,7 @@ def best(
     It lies halfway between two scores that occur, or outside all of them.
 
     Raises:
-        ValueError: as ``regret``, and when no answer has a finite score or, for F1, should be given.
+        ValueError: as ``regret``, and when no answer has a finite score, or for F1 none is due.
     """
     ids = [str(n) for n in range(len(scores))]
     curve = _curve(scores, right, declined_right, ids, objective, wrong, declined, weights)
