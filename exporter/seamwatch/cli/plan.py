@@ -109,14 +109,14 @@ def run(args: argparse.Namespace) -> int:
 
     Raises SeamwatchError if a configuration or a golden set cannot be used.
     """
-    from seamwatch.cli import plansheet
+    from seamwatch.cli.plansheet import as_json, show
     from seamwatch.config import load
     from seamwatch.errors import SeamwatchError
 
     if args.picture is not None:
-        from seamwatch.cli import planpicture
+        from seamwatch.cli.planpicture import require
 
-        planpicture.require()
+        require()
     config = load(args.config)
     names = chosen(
         [name for name, one in config.settings.pipelines.items() if one.golden and one.model],
@@ -126,14 +126,13 @@ def run(args: argparse.Namespace) -> int:
         raise SeamwatchError(f"one picture shows one pipeline; give --pipeline {names[0]}")
     plans = {name: _plan(name, config, args) for name in names}
     if args.picture is not None:
-        from seamwatch.cli import planpicture
+        from seamwatch.cli.planpicture import draw
 
-        (found,) = plans.values()
-        planpicture.draw(found, names[0], args.picture)
+        draw(plans[names[0]], names[0], args.picture)
     if args.format == "json":
-        print(plansheet.as_json(plans))
+        print(as_json(plans))
     else:
-        plansheet.show(plans)
+        show(plans)
         if args.picture is not None:
             print(f"\npicture: {args.picture}")
     return 0
