@@ -17,6 +17,7 @@ LABELS = {
     "pipeline", "pipeline_stage", "team", "upstream", "downstream", "upstream_team",
     "downstream_team", "slo", "kind", "reason", "version", "digest", "task", "state", "verdict",
     "bound", "measure", "window", "slice", "python",
+    "detector", "standing", "suspect", "other", "outcome", "check", "limit",
 }  # fmt: skip
 
 

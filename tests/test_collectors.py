@@ -7,11 +7,13 @@ from dataclasses import replace
 import pytest
 from prometheus_client import generate_latest
 
+from seamwatch.attribution import Attribution, Cause, Circumstance, Outcome, Phase, Share
 from seamwatch.catalogue import OWN, PIPELINES
 from seamwatch.collectors import samples
 from seamwatch.collectors.own import OwnMetrics, StoreHealth
 from seamwatch.collectors.sample import Distribution
 from seamwatch.errors import Reason
+from seamwatch.evidence import Standing
 from seamwatch.exposition.text import Renderer
 from seamwatch.freshness import Freshness
 from seamwatch.pipeline import (
@@ -26,8 +28,19 @@ from seamwatch.pipeline import (
     Task,
     Verdict,
 )
+from seamwatch.quality import Banded, Check
 from seamwatch.skew import Skew
-from seamwatch.snapshot import EndToEnd, GoldenState, ProbeState, Snapshot, StageState
+from seamwatch.snapshot import (
+    AttributionState,
+    EndToEnd,
+    EvidenceState,
+    GoldenState,
+    ProbeState,
+    Snapshot,
+    StageState,
+    ThresholdState,
+)
+from seamwatch.threshold import Regret
 
 EMBED = Stage("embed", "ml", StageKind.EMBEDDING, data_age=900.0)
 INDEX = Stage("index", "data", StageKind.INDEX, after=("embed",), tuned_on=("embed",))
@@ -146,7 +159,7 @@ def test_unknown_skew_is_absent() -> None:
 
 
 def test_silent_failure_and_targets_stand_beside_their_limits() -> None:
-    pipeline = replace(PIPELINE, targets=Targets(3600.0, 0.92, None, {"accuracy": 0.99}))
+    pipeline = replace(PIPELINE, targets=Targets(3600.0, 0.92, objectives={"accuracy": 0.99}))
     snapshot = world(
         pipeline=pipeline, end_to_end=EndToEnd(accuracy=False, freshness=True), silent=True
     )
@@ -251,18 +264,107 @@ def full() -> Snapshot:
     """Return a snapshot that knows something for every family."""
     said = Observation(True, "v1", 900.0, 1000.0, rows=1.0)
     ratio = Estimate(0.9, 0.8, 1.0, 10)
-    return world(
-        pipeline=replace(PIPELINE, targets=Targets(60.0, 0.9, 0.99, {"accuracy": 0.99})),
+    share = Share(0.1, 0.05, 0.15)
+    found = Attribution(
+        Phase.DONE,
+        Outcome.DECIDED,
+        top="other-encoder",
+        shares={"other-encoder": share},
+        unexplained=share,
+        interactions={("other-encoder", "no-index"): share},
+    )
+    known = world(
+        pipeline=replace(PIPELINE, targets=Targets(60.0, 0.9, 0.99, 0.97, {"accuracy": 0.99})),
         stages={"embed": StageState(read(said), 1.0, 2, {Reason.DNS: 1})},
         freshness=Freshness({"embed": 5.0, "index": 4.0}, 4.0, {SEAM: 1.0}, SEAM),
         skews=(Skew("embed", "index", True, False, 1.0, 1),),
-        end_to_end=EndToEnd(True, False, None),
+        end_to_end=EndToEnd(True, False, None, True),
         silent=False,
         golden=GoldenState(
             "d", Task.TEXT, {"asked": 1}, {}, ratio, {"s": ratio}, ratio, {"exact": 1.0}, 1, 1, 1.0
         ),
         probes=ProbeState(budget_remaining={"hour": 1}, answered_by=("v1",)),
     )
+    return replace(
+        known,
+        evidence=EvidenceState(
+            Standing.SUSPECT, 1.0, 0.9, 0.94, {"floor": 0.5}, {"s": 0.1}, 1, 2, False, True
+        ),
+        attribution=AttributionState(
+            found,
+            Standing.SUSPECT,
+            1.0,
+            2.0,
+            {"other-encoder": "embed", "no-index": "index"},
+            {"no-index": Reason.DNS},
+            100,
+        ),
+        circumstances=(Circumstance("index", "data", Cause.VERSION_SKEW),),
+        thresholds=(ThresholdState("index", 0.6, Regret(0.1, 0.05, 0.12, 0.3, 669, 0.6)),),
+        quality=(
+            Check("refusal", 0.1, 40, 0.05, 0.2, None, 0.02, False),
+            Check("clicks", 0.5, at_least=0.4, holds=True),
+        ),
+        drift={"psi": Banded(0.3, 0.02, 0.05, 300)},
+    )
+
+
+def test_evidence_and_blame_are_shown_with_their_limits_and_intervals() -> None:
+    p = 'pipeline="rag"'
+    who = f'{p},suspect="embed",team="ml"'
+    assert lines(full(), "evidence") + lines(full(), "suspect") + lines(full(), "attribution") == [
+        f'evidence_ratio{{detector="floor",{p}}} 0.5',
+        f'evidence_standing{{{p},standing="running"}} 0.0',
+        f'evidence_standing{{{p},standing="suspect"}} 1.0',
+        f'evidence_standing{{{p},standing="halted"}} 0.0',
+        f'evidence_standing{{{p},standing="recovering"}} 0.0',
+        f"evidence_since_timestamp_seconds{{{p}}} 1.0",
+        f"evidence_stale{{{p}}} 0.0",
+        f"evidence_halts_total{{{p}}} 1.0",
+        f"evidence_tickets_total{{{p}}} 2.0",
+        f'evidence_slice_ratio{{{p},slice="s"}} 0.1',
+        f'suspect_loss_ratio{{bound="estimate",{who}}} 0.1',
+        f'suspect_loss_ratio{{bound="lower",{who}}} 0.05',
+        f'suspect_loss_ratio{{bound="upper",{who}}} 0.15',
+        f"suspect_top{{{who}}} 1.0",
+        f'suspect_interaction_ratio{{other="index",{p},suspect="embed"}} 0.1',
+        f'suspect_circumstantial{{{p},reason="version_skew",suspect="index",team="data"}} 1.0',
+        f'attribution_outcome{{outcome="open",{p}}} 0.0',
+        f'attribution_outcome{{outcome="decided",{p}}} 1.0',
+        f'attribution_outcome{{outcome="undecided",{p}}} 0.0',
+        f'attribution_outcome{{outcome="unexplained",{p}}} 0.0',
+        f'attribution_unexplained_ratio{{bound="estimate",{p}}} 0.1',
+        f'attribution_unexplained_ratio{{bound="lower",{p}}} 0.05',
+        f'attribution_unexplained_ratio{{bound="upper",{p}}} 0.15',
+        f"attribution_began_timestamp_seconds{{{p}}} 1.0",
+        f"attribution_ended_timestamp_seconds{{{p}}} 2.0",
+        f"attribution_questions{{{p}}} 100.0",
+        f'attribution_unavailable{{{p},reason="dns",suspect="index",team="data"}} 1.0',
+    ]
+
+
+def test_quality_and_thresholds_stand_beside_what_they_must_keep_to() -> None:
+    p, s = 'pipeline="rag"', 'pipeline="rag",pipeline_stage="index"'
+    found = lines(full(), "quality") + lines(full(), "threshold") + lines(full(), "score_drift")
+    assert found == [
+        f'quality_ratio{{bound="estimate",check="refusal",{p}}} 0.1',
+        f'quality_ratio{{bound="lower",check="refusal",{p}}} 0.05',
+        f'quality_ratio{{bound="upper",check="refusal",{p}}} 0.2',
+        f'quality_ratio{{bound="estimate",check="clicks",{p}}} 0.5',
+        f'quality_target_ratio{{check="refusal",limit="at_most",{p}}} 0.02',
+        f'quality_target_ratio{{check="clicks",limit="at_least",{p}}} 0.4',
+        f'quality_answers{{check="refusal",{p}}} 40.0',
+        f'quality_met{{check="refusal",{p}}} 0.0',
+        f'quality_met{{check="clicks",{p}}} 1.0',
+        f"threshold_value{{{s}}} 0.6",
+        f"threshold_best_value{{{s}}} 0.3",
+        f'threshold_regret_ratio{{bound="estimate",{s}}} 0.1',
+        f'threshold_regret_ratio{{bound="lower",{s}}} 0.05',
+        f"threshold_regret_items{{{s}}} 669.0",
+        f'score_drift{{bound="estimate",measure="psi",{p}}} 0.3',
+        f'score_drift{{bound="limit",measure="psi",{p}}} 0.05',
+        f'score_drift_answers{{measure="psi",{p}}} 300.0',
+    ]
 
 
 def own_lines(own: OwnMetrics) -> list[str]:

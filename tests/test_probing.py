@@ -15,7 +15,8 @@ from seamwatch.models import AdaptiveLimit, Budget
 from seamwatch.pipeline import Answer, Failure, GoldenItem, Judged, Task, Verdict
 from seamwatch.scoring import Rules
 from seamwatch.snapshot import PROBE_BUCKETS
-from seamwatch.watch.probing import LONGEST_KEPT, Passes, Probing
+from seamwatch.watch.answers import LONGEST_KEPT, Answers
+from seamwatch.watch.probing import Passes, Probing
 
 NOW = 1_700_000_000.0
 
@@ -64,10 +65,9 @@ def probing(
         passes=Passes(items, rng=random.Random(1)),
         limit=limit or AdaptiveLimit(most),
         budget=budget or Budget(),
-        window=count,
+        answers=Answers(count, Rules(Task.MULTICLASS)),
         timeout=5,
         clock=lambda: NOW,
-        answered=lambda probing, judged, seed, position: None,
     )
 
 
@@ -111,7 +111,7 @@ async def test_a_slow_model_is_not_asked_more_than_its_concurrency_allows() -> N
     assert model.asked == 3
     model.gate.set()
     await settle()
-    assert asks.answers == 3
+    assert asks.answers.count == 3
     asks.close()
 
 
@@ -136,7 +136,7 @@ async def test_questions_cancelled_before_they_began_keep_no_turn() -> None:
     await asks.probe()
     asks.close()
     await settle()
-    assert (asks.answers, limit.in_use) == (0, 0)
+    assert (asks.answers.count, limit.in_use) == (0, 0)
 
 
 async def test_a_model_that_says_it_is_overloaded_is_asked_less() -> None:
@@ -234,13 +234,13 @@ async def test_a_long_answer_is_judged_and_not_kept() -> None:
     await asks.probe()
     await settle()
     assert asks.golden_state(now=NOW).verdicts == {Verdict.WRONG: 1}
-    assert asks.columns().predicted == (None,)
+    assert asks.answers.sample(threshold=None, blessed=()).columns.predicted == (None,)
 
 
 async def test_restored_answers_fill_the_window_and_are_not_counted_again() -> None:
     asks = probing(Model(Answer(value="yes")))
     item = asks.golden.items[0]
-    asks.restore([Judged(item, Answer(), Verdict.CORRECT, 1.0, NOW - 9)] * 4)
+    asks.answers.restore([Judged(item, Answer(), Verdict.CORRECT, 1.0, NOW - 9)] * 4)
     state = asks.golden_state(now=NOW)
     assert state.accuracy is not None
     assert (state.accuracy.n, state.window, state.last_answer) == (4, 4, NOW - 9)

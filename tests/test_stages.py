@@ -18,7 +18,7 @@ from seamwatch.pipeline import (
     Task,
 )
 from seamwatch.snapshot import EndToEnd, GoldenState, Snapshot
-from seamwatch.watch.stages import StageMemory, reaches, verdict
+from seamwatch.watch.stages import Heard, StageMemory, reaches, verdict
 
 NOW = 1_700_000_000.0
 HOUR = 3600.0
@@ -53,7 +53,7 @@ def judged(
             memory.add(name, Reading(NOW, 0.1, failure=found))
         else:
             memory.add(name, Reading(NOW, 0.1, observation=found))
-    return memory.judge(now=NOW, golden=golden, probes=None)[0]
+    return memory.judge(Heard(golden=golden), now=NOW)[0]
 
 
 def scored(value: float, lower: float, upper: float) -> GoldenState:
@@ -116,7 +116,7 @@ def test_a_failed_reading_withdraws_what_the_stage_said_before() -> None:
     memory = StageMemory(PIPELINE, frozenset(["ingest", "index"]))
     memory.add("ingest", Reading(NOW, 0.1, observation=said(True, age=0)))
     memory.add("ingest", Reading(NOW + 30, 5, failure=Failure(Reason.TIMEOUT, "no answer")))
-    snapshot, _ = memory.judge(now=NOW + 30, golden=None, probes=None)
+    snapshot, _ = memory.judge(Heard(), now=NOW + 30)
     state = snapshot.stages["ingest"]
     assert state.reading is not None
     assert state.reading.observation is None
@@ -126,8 +126,8 @@ def test_a_failed_reading_withdraws_what_the_stage_said_before() -> None:
 def test_a_publication_is_reported_once() -> None:
     memory = StageMemory(PIPELINE, frozenset(["ingest", "index"]))
     memory.add("ingest", Reading(NOW, 0.1, observation=said(True, age=0)))
-    first = memory.judge(now=NOW, golden=None, probes=None)[1]
-    again = memory.judge(now=NOW + 1, golden=None, probes=None)[1]
+    first = memory.judge(Heard(), now=NOW)[1]
+    again = memory.judge(Heard(), now=NOW + 1)[1]
     assert [(change.stage, change.before) for change in first] == [("ingest", ())]
     assert again == []
 
@@ -153,10 +153,13 @@ def test_a_target_is_missed_only_when_the_whole_interval_lies_under_it(
 def test_a_window_smaller_than_enough_answers_is_enough_when_it_is_full() -> None:
     wrong = Estimate(0.0, 0.0, 0.43, 5)
     golden = GoldenState("d", Task.MULTICLASS, {}, {}, accuracy=wrong, window_size=5)
-    assert verdict(PIPELINE, Freshness({}, NOW, {}, None), golden, now=NOW).accuracy is False
+    assert (
+        verdict(PIPELINE, Freshness({}, NOW, {}, None), Heard(golden=golden), now=NOW).accuracy
+        is False
+    )
 
 
 def test_data_exactly_as_old_as_allowed_is_fresh_enough() -> None:
     fresh = Freshness({}, NOW - HOUR, {}, None)
-    assert verdict(PIPELINE, fresh, None, now=NOW).freshness is True
-    assert verdict(PIPELINE, fresh, None, now=NOW + 1).freshness is False
+    assert verdict(PIPELINE, fresh, Heard(), now=NOW).freshness is True
+    assert verdict(PIPELINE, fresh, Heard(), now=NOW + 1).freshness is False

@@ -14,6 +14,7 @@ from seamwatch.config.schema import PipelineSection
 from seamwatch.pipeline import Observation, Pipeline, Stage, StageKind, Targets
 from seamwatch.snapshot import Snapshot
 from seamwatch.watch import PipelineWatch, Watch
+from seamwatch.watch.signals import Signals
 from seamwatch.watch.stages import Change
 from seamwatch.watch.worker import Worker
 
@@ -69,6 +70,14 @@ def section(stages: Sequence[str]) -> PipelineSection:
     return PipelineSection.model_validate(text)
 
 
+class NoSignals(Signals):
+    def __init__(self) -> None:
+        self._sections = {}
+
+
+NO_SIGNALS = NoSignals()
+
+
 def watched(watch: Watch, name: str, readers: Mapping[str, Reader]) -> PipelineWatch:
     return PipelineWatch(
         Pipeline(
@@ -77,11 +86,15 @@ def watched(watch: Watch, name: str, readers: Mapping[str, Reader]) -> PipelineW
         section(list(readers)),
         base_dir=Path("/"),
         readers=readers,
+        judging=None,
         probing=None,
+        attributing=None,
+        signals=NO_SIGNALS,
         history={},
         worker=Worker(),
         clock=lambda: NOW,
         changed=watch.changed(name),
+        answered=lambda probing, taken: None,
     )
 
 

@@ -49,6 +49,10 @@ _EACH_SEAM = "one for each pair of stages that after or tuned_on connects"
 _EACH_BOUND = "three for each pipeline with a golden set"
 _EACH_GOLDEN = "one for each pipeline with a golden set"
 _EACH_MODEL = "one for each pipeline with a model"
+_EACH_GATE = "one for each pipeline with a gate"
+_EACH_REPAIRED = "one for each pipeline with repairs, from the first suspicion on"
+_EACH_THRESHOLD = "one for each pipeline with a threshold"
+_EACH_CHECK = "one for each quality check of each pipeline"
 
 
 def _gauge(name: str, labels: tuple[str, ...], text: str, cardinality: str) -> Family:
@@ -93,7 +97,7 @@ PIPELINES: tuple[Family, ...] = (
         "pipeline_target_met",
         (*_P, "slo"),
         "1 while the target of the SLO holds, 0 while it does not; absent while unknown",
-        "at most three for each pipeline: freshness, accuracy, availability",
+        "at most four for each pipeline: freshness, accuracy, availability, quality",
     ),
     _gauge(
         "slo_objective_ratio",
@@ -329,6 +333,183 @@ PIPELINES: tuple[Family, ...] = (
         _EACH_MODEL,
     ),
     _gauge(
+        "golden_accuracy_floor_ratio",
+        _P,
+        "Accuracy under which the evidence is for a halt, as configured or 4 points under the"
+        " baseline",
+        _EACH_GATE,
+    ),
+    _gauge(
+        "golden_accuracy_baseline_ratio",
+        _P,
+        "Accuracy when the golden set was blessed; absent without a blessing of this very set",
+        "one for each pipeline with a gate and a blessing",
+    ),
+    _gauge(
+        "evidence_ratio",
+        (*_P, "detector"),
+        "How far the evidence is on the way to proof, log S / log A: of a fall under the floor"
+        " (halt), under the baseline (ticket), or of a recovery while halted",
+        "at most three for each pipeline with a gate",
+    ),
+    _gauge(
+        "evidence_standing",
+        (*_P, "standing"),
+        "1 for how the evidence stands, 0 for the others: running, suspect, halted, recovering",
+        "four for each pipeline with a gate",
+    ),
+    _gauge(
+        "evidence_since_timestamp_seconds",
+        _P,
+        "When the evidence came to stand as it does, or when the exporter began to look",
+        _EACH_GATE,
+    ),
+    _gauge(
+        "evidence_stale",
+        _P,
+        "1 while valid probes do not come any more or the judge itself is wrong, else 0:"
+        " then the evidence says nothing of now",
+        _EACH_GATE,
+    ),
+    _counter(
+        "evidence_halts",
+        _P,
+        "Proofs of a fall under the floor; created at 0",
+        _EACH_GATE,
+    ),
+    _counter(
+        "evidence_tickets",
+        _P,
+        "Proofs of a fall under the baseline, however small; created at 0",
+        _EACH_GATE,
+    ),
+    _gauge(
+        "scorer_canary_success",
+        _P,
+        "1 if answers of known worth got the right verdict in this pass, else 0",
+        _EACH_GATE,
+    ),
+    _gauge(
+        "suspect_loss_ratio",
+        (*_P, "suspect", "team", "bound"),
+        "Accuracy that repairing the suspect wins back (Shapley share), in points as a ratio:"
+        " estimate and 95 % interval",
+        "three for each repair of each pipeline, from the first suspicion on",
+    ),
+    _gauge(
+        "suspect_top",
+        (*_P, "suspect", "team"),
+        "1 for the suspect with the largest share; for several where the questions do not decide"
+        " between them",
+        "at most one for each repair",
+    ),
+    _gauge(
+        "suspect_interaction_ratio",
+        (*_P, "suspect", "other"),
+        "Accuracy that two repairs win back together beyond what each wins back alone",
+        "one for each pair of repairs",
+    ),
+    _gauge(
+        "attribution_outcome",
+        (*_P, "outcome"),
+        "1 for how far the attribution is, 0 for the others: open, decided, undecided, unexplained",
+        "four for each pipeline with repairs, from the first suspicion on",
+    ),
+    _gauge(
+        "attribution_unexplained_ratio",
+        (*_P, "bound"),
+        "Accuracy lost that no repair wins back: estimate and 95 % interval",
+        "three for each pipeline with repairs, from the first suspicion on",
+    ),
+    _gauge(
+        "attribution_began_timestamp_seconds",
+        _P,
+        "When asking with repairs began",
+        _EACH_REPAIRED,
+    ),
+    _gauge(
+        "attribution_ended_timestamp_seconds",
+        _P,
+        "When it ended; absent while it goes on",
+        _EACH_REPAIRED,
+    ),
+    _gauge(
+        "attribution_questions",
+        _P,
+        "Questions that the attribution has asked, beside the probes",
+        _EACH_REPAIRED,
+    ),
+    _gauge(
+        "attribution_unavailable",
+        (*_P, "suspect", "team", "reason"),
+        "1 for a suspect whose repair cannot be asked: nothing clears it",
+        "at most one for each repair",
+    ),
+    _gauge(
+        "suspect_circumstantial",
+        (*_P, "suspect", "team", "reason"),
+        "1 for what the metadata hold against a stage while end to end is bad: no proof",
+        "a few for each pipeline while it is bad, at most one for each stage and reason",
+    ),
+    _gauge(
+        "threshold_value",
+        _S,
+        "The threshold in service, as its stage publishes it",
+        _EACH_THRESHOLD,
+    ),
+    _gauge(
+        "threshold_best_value",
+        _S,
+        "The threshold that would be best for the answers of the window",
+        _EACH_THRESHOLD,
+    ),
+    _gauge(
+        "threshold_regret_ratio",
+        (*_S, "bound"),
+        "What the best threshold would gain over the one in service: estimate corrected for"
+        " optimism, and a cross-fitted lower 95 % bound; act on the bound",
+        "two for each pipeline with a threshold",
+    ),
+    _gauge(
+        "threshold_regret_items",
+        _S,
+        "Items that the regret is taken over",
+        _EACH_THRESHOLD,
+    ),
+    _gauge(
+        "quality_ratio",
+        (*_P, "check", "bound"),
+        "Share of golden answers that pass the check, or what its query gives: estimate and, for"
+        " answers, 95 % interval",
+        "at most three for each quality check of each pipeline",
+    ),
+    _gauge(
+        "quality_target_ratio",
+        (*_P, "check", "limit"),
+        "What the check must reach (at_least) or keep under (at_most)",
+        _EACH_CHECK,
+    ),
+    _gauge("quality_answers", (*_P, "check"), "Answers that the check is over", _EACH_CHECK),
+    _gauge(
+        "quality_met",
+        (*_P, "check"),
+        "1 while the target of the check holds, 0 while it does not; absent while undecided",
+        _EACH_CHECK,
+    ),
+    _gauge(
+        "score_drift",
+        (*_P, "measure", "bound"),
+        "How far the scores of the model are from those when it was blessed (psi, ks) and from"
+        " how often it is right (calibration), beside what chance alone reaches in 1 of 100",
+        "at most six for each pipeline; absent where there are too few answers",
+    ),
+    _gauge(
+        "score_drift_answers",
+        (*_P, "measure"),
+        "Answers that the drift is taken over",
+        "at most three for each pipeline",
+    ),
+    _gauge(
         "golden_slice_answers",
         (*_P, "slice"),
         "Answers of the slice in the window",
@@ -339,6 +520,12 @@ PIPELINES: tuple[Family, ...] = (
         (*_P, "slice", "bound"),
         "Share of answers of the slice in the window that are correct: estimate and 95 % interval",
         "three for each slice of the golden set",
+    ),
+    _gauge(
+        "evidence_slice_ratio",
+        (*_P, "slice"),
+        "How far the evidence of the slice alone is on the way to proof",
+        "one for each slice of the golden set, for pipelines with a gate",
     ),
     _gauge(
         "pipeline_dropped_series",

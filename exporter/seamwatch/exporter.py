@@ -17,11 +17,12 @@ from seamwatch.config import Config
 from seamwatch.errors import SeamwatchError, StoreError
 from seamwatch.exposition import ChunkStore, Exposition
 from seamwatch.fetch import Fetcher
-from seamwatch.pipeline import Judged
 from seamwatch.snapshot import Snapshot
 from seamwatch.sources import Reach
-from seamwatch.store import Asked, Journal, Pass, Store
-from seamwatch.watch import Watch
+from seamwatch.store import Finding, Journal, Store
+from seamwatch.watch import PipelineWatch, Watch
+from seamwatch.watch.casework import Taken
+from seamwatch.watch.ledger import rows_of, terms_row
 from seamwatch.watch.plan import Plan, Remembered, Tools, is_same, plan, watched
 from seamwatch.watch.probing import Probing
 from seamwatch.watch.recall import recall
@@ -203,9 +204,11 @@ class Exporter:
                 remembered.get(name, Remembered()),
                 changed=self._watch.changed(name),
                 answered=partial(self._answered, name),
+                found=partial(self._found, name),
             )
             if before is not None:
                 pipelines[name].take_over(before)
+            self._note_terms(name, pipelines[name])
         await self._watch.apply(pipelines)
         # What a configuration makes lives as long as it does. Frozen, it is not walked by each full
         # collection, which would hold up everything for a third of a second at 64 stages.
@@ -222,31 +225,27 @@ class Exporter:
             log.warning("`store` or `web` has changed; that takes effect at the next start only")
         self._fixed = fixed
 
-    def _answered(
-        self, pipeline: str, probing: Probing, judged: Judged, seed: int, position: int
-    ) -> None:
+    def _answered(self, pipeline: str, probing: Probing, taken: Taken) -> None:
         self._watch.changed(pipeline)()
-        if self._journal is None:
-            return
-        digest = probing.golden.digest
-        asked = Asked(
-            pipeline,
-            digest,
-            judged.item.id,
-            judged.verdict,
-            judged.credit,
-            judged.answer.answered_by,
-            judged.at,
-            seed,
-            position,
-        )
-        passes = probing.passes
-        self._journal.put(asked, Pass(pipeline, digest, passes.seed, passes.position))
+        if self._journal is not None:
+            self._journal.put(*rows_of(pipeline, probing, taken))
+
+    def _found(self, pipeline: str, text: str) -> None:
+        self._watch.changed(pipeline)()
+        if self._journal is not None:
+            self._journal.put(Finding(pipeline, self._clock(), text))
+
+    def _note_terms(self, pipeline: str, watching: PipelineWatch) -> None:
+        """Write down by which terms the evidence is weighed from here on."""
+        casework = watching.probing.casework if watching.probing is not None else None
+        if self._journal is not None and casework is not None:
+            self._journal.put(terms_row(pipeline, casework))
 
     def _write_all(self) -> None:
         """Write down all histories: the database was lost, and a new one knows none."""
         assert self._journal is not None
         for name, watched_ in self._watch.pipelines.items():
+            self._note_terms(name, watched_)
             for stage, history in watched_.stages.history.items():
                 self._journal.put_history(name, stage, (), history)
 

@@ -64,8 +64,8 @@ class Targets:
     data_age: float | None = None  # seconds
     accuracy: float | None = None  # ratio
     availability: float | None = None  # ratio
-    objectives: Mapping[str, float] = field(default_factory=dict)  # slo name -> ratio
     quality: float | None = None  # ratio
+    objectives: Mapping[str, float] = field(default_factory=dict)  # slo name -> ratio
 
 
 @dataclass(frozen=True)

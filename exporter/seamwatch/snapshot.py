@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from seamwatch.attribution import Attribution
+from seamwatch.attribution import Attribution, Circumstance
 from seamwatch.errors import Reason
 from seamwatch.evidence import Standing
 from seamwatch.freshness import Freshness
 from seamwatch.pipeline import Estimate, Pipeline, Reading, Task, Verdict
+from seamwatch.quality import Banded, Check
 from seamwatch.skew import Skew
+from seamwatch.threshold import Regret
 
 PROBE_BUCKETS: tuple[float, ...] = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper bounds of the probe duration histogram, seconds; one histogram a pipeline."""
@@ -72,17 +74,43 @@ class AttributionState:
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceState:
+    """How far the case against the pipeline is. A ratio is log S / log A: 1 is proof."""
+
+    standing: Standing
+    since: float  # wall clock at which it came to stand there, or at which we began to look
+    floor: float  # accuracy under which the pipeline may not fall
+    baseline: float | None = None  # accuracy when it was blessed
+    ratios: Mapping[str, float] = field(default_factory=dict)  # floor, baseline, recovery -> [0, 1]
+    slices: Mapping[str, float] = field(default_factory=dict)  # slice -> [0, 1]
+    halts: int = 0  # proofs of a fall under the floor since the exporter started
+    tickets: int = 0  # proofs of a fall under the baseline since then
+    is_stale: bool = False  # valid probes have stopped coming, or the judge itself is wrong
+    judges_right: bool = True  # the judge gives answers of known worth the right verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdState:
+    """A threshold in service and what another one would gain."""
+
+    stage: str
+    value: float | None = None  # as its stage publishes it
+    regret: Regret | None = None  # None: too few answers, or not measured yet
+
+
+@dataclass(frozen=True, slots=True)
 class EndToEnd:
     """Whether each target holds: True, False, or None where it is unknown or none is set."""
 
     freshness: bool | None = None
     accuracy: bool | None = None
     availability: bool | None = None
+    quality: bool | None = None
 
     @property
     def is_bad(self) -> bool:
         """Say whether a target is known not to hold."""
-        return False in (self.freshness, self.accuracy, self.availability)
+        return False in (self.freshness, self.accuracy, self.availability, self.quality)
 
 
 @dataclass(frozen=True)
@@ -98,3 +126,9 @@ class Snapshot:
     silent_failure: bool | None  # end to end is bad while every stage calls itself healthy
     golden: GoldenState | None = None
     probes: ProbeState | None = None
+    evidence: EvidenceState | None = None
+    attribution: AttributionState | None = None
+    circumstances: tuple[Circumstance, ...] = ()  # what speaks against a stage without proof
+    thresholds: tuple[ThresholdState, ...] = ()
+    quality: tuple[Check, ...] = ()
+    drift: Mapping[str, Banded] = field(default_factory=dict)  # psi, ks, calibration

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from seamwatch.collectors.evidence import (
+    evidence_samples,
+    evidence_slice_samples,
+    suspect_samples,
+)
 from seamwatch.collectors.golden import golden_samples, slice_samples
 from seamwatch.collectors.lineage import pipeline_samples, seam_samples, stage_samples
 from seamwatch.collectors.probes import probe_samples
+from seamwatch.collectors.quality import drift_samples, quality_samples, threshold_samples
 from seamwatch.collectors.sample import Distribution, Sample
 from seamwatch.snapshot import Snapshot
 
@@ -18,7 +24,13 @@ COLLECTORS: tuple[Callable[[Snapshot], Iterator[Sample]], ...] = (
     seam_samples,
     golden_samples,
     probe_samples,
+    evidence_samples,
+    suspect_samples,
+    threshold_samples,
+    quality_samples,
+    drift_samples,
     slice_samples,  # last: a golden set may have any number of slices
+    evidence_slice_samples,
 )
 
 

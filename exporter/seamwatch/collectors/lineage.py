@@ -36,6 +36,7 @@ def pipeline_samples(snapshot: Snapshot) -> Iterator[Sample]:
         ("freshness", met.freshness),
         ("accuracy", met.accuracy),
         ("availability", met.availability),
+        ("quality", met.quality),
     ):
         if holds is not None:
             yield "seamwatch_pipeline_target_met", (name, slo), float(holds)

@@ -7,6 +7,7 @@ need them. ``measures`` and ``Columns`` are picklable, so a worker process can r
 from __future__ import annotations
 
 from seamwatch.scoring.batch import measures
+from seamwatch.scoring.canary import Known, misjudged
 from seamwatch.scoring.columns import Columns, columns
 from seamwatch.scoring.intervals import estimate, wilson
 from seamwatch.scoring.rules import Rules, label_of
@@ -17,6 +18,7 @@ from seamwatch.scoring.window import Window
 __all__ = [
     "ENOUGH",
     "Columns",
+    "Known",
     "Rules",
     "Window",
     "columns",
@@ -24,6 +26,7 @@ __all__ = [
     "judge",
     "label_of",
     "measures",
+    "misjudged",
     "reaches",
     "stays_under",
     "wilson",

@@ -10,6 +10,7 @@ from typing import Any
 
 from seamwatch.config.sources import PrometheusSource, PromQuery
 from seamwatch.errors import ReadError, Reason
+from seamwatch.fetch import Fetcher
 from seamwatch.fetch.endpoint import Endpoint
 from seamwatch.fetch.faults import Rejected, error_text
 from seamwatch.pipeline import Observation
@@ -67,25 +68,51 @@ class PrometheusReader:
         return self._contract.observe(values, now=now, where=where)
 
     async def _ask(self, question: _Question) -> Any:
-        where = f"{self._endpoint.name(PATH)}: {question.field}"
-        try:
-            fetched = await self._reach.fetcher.fetch(
-                self._endpoint,
-                path=PATH,
-                params={"query": question.query, "timeout": f"{self._timeout * 1000:.0f}ms"},
-                timeout=self._timeout,
-            )
-        except Rejected as error:
-            if error.status not in (400, 422):
-                raise
-            said = self._endpoint.scrub(error_text(error.body)) or f"status {error.status}"
-            raise ReadError(
-                Reason.QUERY, f"{where}: the server refused the query: {said}"
-            ) from error
-        return sample(decode(fetched.body, where=where), question.label, where=where)
+        return await ask(
+            self._reach.fetcher,
+            self._endpoint,
+            question.query,
+            label=question.label,
+            what=question.field,
+            timeout=self._timeout,
+        )
 
     async def close(self) -> None:
         """Connections belong to the fetcher."""
+
+
+async def ask(
+    fetcher: Fetcher,
+    endpoint: Endpoint,
+    query: str,
+    *,
+    what: str,
+    timeout: float,
+    label: str | None = None,
+) -> float | str | None:
+    """Return the one value that *query* finds now; None when it finds nothing, or NaN.
+
+    Args:
+        fetcher: who asks.
+        endpoint: a server of the Prometheus HTTP API.
+        query: PromQL.
+        what: what the value is, for messages.
+        timeout: seconds.
+        label: the label that is the value; None for the sample's number.
+
+    Raises:
+        ReadError: the server cannot be asked, refuses the query, or answers something else.
+    """
+    where = f"{endpoint.name(PATH)}: {what}"
+    params = {"query": query, "timeout": f"{timeout * 1000:.0f}ms"}
+    try:
+        fetched = await fetcher.fetch(endpoint, path=PATH, params=params, timeout=timeout)
+    except Rejected as error:
+        if error.status not in (400, 422):
+            raise
+        said = endpoint.scrub(error_text(error.body)) or f"status {error.status}"
+        raise ReadError(Reason.QUERY, f"{where}: the server refused the query: {said}") from error
+    return sample(decode(fetched.body, where=where), label, where=where)
 
 
 def _questions(section: PrometheusSource) -> tuple[_Question, ...]:

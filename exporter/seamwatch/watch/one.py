@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from time import monotonic
 
 from seamwatch.config.schema import PipelineSection
 from seamwatch.errors import ReadError, Reason, SeamwatchError
+from seamwatch.evidence import Standing
 from seamwatch.freshness import Publication
 from seamwatch.pipeline import Failure, Observation, Pipeline, Reading
-from seamwatch.scoring import measures
-from seamwatch.snapshot import Snapshot
+from seamwatch.snapshot import Snapshot, ThresholdState
 from seamwatch.sources import Source
-from seamwatch.watch.probing import Probing
+from seamwatch.watch.attributing import Attributing
+from seamwatch.watch.casework import Taken
+from seamwatch.watch.examining import Examined, examine
+from seamwatch.watch.judging import Judging
+from seamwatch.watch.probing import Answered, Probing
 from seamwatch.watch.schedule import Job
-from seamwatch.watch.stages import Change, StageMemory
+from seamwatch.watch.signals import Signals
+from seamwatch.watch.stages import Change, Heard, StageMemory
 from seamwatch.watch.worker import Worker
 
 log = logging.getLogger(__name__)
 
 GRACE = 1.0  # seconds beyond its own timeout after which a reader is cut off by force
-MEASURES_EVERY = 10.0  # seconds between two batch measurements of one pipeline's window
+EXAMINE_EVERY = 10.0  # seconds between two examinations of one pipeline's window, and at ...
+EXAMINE_SHARE = 20.0  # ... least so many times what one of them takes
+ASK_EVERY = 1.0  # seconds after which an attribution under way looks for something to ask again
+REST = 600.0  # seconds between looks while there is nothing to blame anybody for
 
 
 class PipelineWatch:
@@ -39,22 +49,35 @@ class PipelineWatch:
         *,
         base_dir: Path,
         readers: Mapping[str, Source],
+        judging: Judging | None,
         probing: Probing | None,
+        attributing: Attributing | None,
+        signals: Signals,
         history: Mapping[str, tuple[Publication, ...]],
         worker: Worker,
         clock: Callable[[], float],
         changed: Callable[[], None],
+        answered: Answered,
     ) -> None:
         self.pipeline = pipeline
         self.section = section
         self.base_dir = base_dir
         self.readers = readers
+        self.judging = judging
         self.probing = probing
+        self.attributing = attributing
+        self.signals = signals
         self.stages = StageMemory(pipeline, frozenset(readers), history=dict(history))
         self._worker = worker
         self._clock = clock
         self._changed = changed
-        self._measured = 0  # answers counted when the window was last measured
+        self._answered = answered
+        self._examined = 0  # answers counted when the window was last examined
+        self._asking: Job | None = None
+        self._blaming: Job | None = None
+        self._examining: Job | None = None
+        if probing is not None:
+            probing.answered = self._took
         self.jobs = tuple(self._jobs())
 
     def _jobs(self) -> list[Job]:
@@ -63,13 +86,20 @@ class PipelineWatch:
             for name, reader in self.readers.items()
         ]
         if self.probing is not None and self.section.golden is not None:
-            jobs.append(Job(self._probe, self.section.golden.every))
-            jobs.append(Job(self._measure, max(MEASURES_EVERY, self.section.golden.every)))
-        return jobs
+            self._asking = Job(self._probe, self.probing.pace or self.section.golden.every)
+            self._examining = Job(self._examine, self._examine_every)
+            jobs += [self._asking, self._examining]
+        if self.attributing is not None:
+            self._blaming = Job(self._blame, REST)
+            jobs.append(self._blaming)
+        return [*jobs, *self.signals.jobs()]
+
+    @property
+    def _examine_every(self) -> float:
+        return max(EXAMINE_EVERY, self.section.golden.every if self.section.golden else 0.0)
 
     async def _read(self, stage: str) -> bool:
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+        started = monotonic()  # the loop's own clock may count whole milliseconds only
         observation: Observation | None = None
         failure: Failure | None = None
         try:
@@ -83,7 +113,7 @@ class PipelineWatch:
             log.exception("reading a stage failed unexpectedly", extra=self._where(stage))
             failure = Failure(Reason.INTERNAL, "see the log")
         self._log_change(stage, failure)
-        reading = Reading(self._clock(), loop.time() - started, observation, failure)
+        reading = Reading(self._clock(), monotonic() - started, observation, failure)
         self.stages.add(stage, reading)
         self._changed()
         return failure is None
@@ -106,6 +136,37 @@ class PipelineWatch:
         self.probing.declared = self._declared_version()
         return await self.probing.probe()
 
+    def _took(self, probing: Probing, taken: Taken) -> None:
+        """Hand on an answer, and go on at the pace that the evidence asks for."""
+        if self._asking is not None and probing.pace is not None:
+            self._asking.pace(probing.pace)
+        if self.attributing is not None:
+            self._look_for_blame(self.attributing, probing, taken)
+        self._answered(probing, taken)
+
+    def _look_for_blame(self, attributing: Attributing, probing: Probing, taken: Taken) -> None:
+        attributing.heard(taken.judged)
+        casework = probing.casework
+        if casework is None or self._blaming is None:
+            return
+        standing = casework.case.standing
+        if standing is Standing.RUNNING:
+            if taken.events:
+                attributing.end()
+                self._blaming.pace(REST)
+            return
+        accuracy = probing.answers.window.accuracy()
+        attributing.observed(accuracy.value if accuracy is not None else None)
+        attributing.begin(standing)
+        self._blaming.pace(ASK_EVERY)
+
+    async def _blame(self) -> bool:
+        assert self.attributing is not None
+        try:
+            return await self.attributing.step()
+        finally:
+            self._changed()
+
     def _declared_version(self) -> str | None:
         stage = self.section.model.stage if self.section.model else None
         if stage is None:
@@ -114,31 +175,68 @@ class PipelineWatch:
         observation = state.reading.observation if state and state.reading else None
         return observation.version if observation else None
 
-    async def _measure(self) -> bool:
+    async def _examine(self) -> bool:
         probing = self.probing
         assert probing is not None
-        answers = probing.answers
-        if answers == self._measured:
+        answers = probing.answers.count
+        if answers == self._examined:
             return True
-        batch = probing.columns()
-        found: Mapping[str, float] = {}
+        blessing = self.judging.blessing if self.judging else None
+        sample = probing.answers.sample(
+            threshold=self._threshold(), blessed=blessing.scores if blessing else ()
+        )
+        found, started = Examined(), monotonic()
         try:
-            found = await self._worker.run(measures, batch)
-            self._measured = answers
+            found = await self._worker.run(examine, sample)
+            self._examined = answers
         except SeamwatchError as error:
             log.warning("cannot measure the answers: %s", error, extra=self._where())
             return False
-        finally:  # measures of answers that have left the window would not be absent but wrong
-            probing.measured(found, len(batch) if found else 0)
+        finally:  # figures of answers that have left the window would not be absent but wrong
+            probing.answers.examined = found
             self._changed()
+        if self._examining is not None:
+            took = monotonic() - started
+            self._examining.every = max(self._examine_every, EXAMINE_SHARE * took)
         return True
+
+    def _threshold(self) -> float | None:
+        """Return the threshold in force, as its stage publishes it; None: unknown."""
+        section = self.section.threshold
+        state = self.stages.states.get(section.stage) if section else None
+        observation = state.reading.observation if state and state.reading else None
+        value = observation.settings.get(section.setting) if section and observation else None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        return float(value) if math.isfinite(value) else None
 
     def judge(self) -> tuple[Snapshot, list[Change]]:
         """Return the snapshot of now, and what the stages published since the last one."""
         now = self._clock()
-        golden = self.probing.golden_state(now=now) if self.probing else None
-        probes = self.probing.probe_state(now=now) if self.probing else None
-        return self.stages.judge(now=now, golden=golden, probes=probes)
+        return self.stages.judge(self._heard(now), now=now)
+
+    def _heard(self, now: float) -> Heard:
+        probing, signals = self.probing, tuple(self.signals.checks())
+        if probing is None:
+            return Heard(quality=signals)
+        answers = probing.answers
+        threshold = self.section.threshold
+        return Heard(
+            golden=probing.golden_state(now=now),
+            probes=probing.probe_state(now=now),
+            evidence=probing.casework.state(now=now) if probing.casework else None,
+            attribution=self.attributing.state if self.attributing is not None else None,
+            thresholds=(
+                (ThresholdState(threshold.stage, self._threshold(), answers.examined.regret),)
+                if threshold is not None
+                else ()
+            ),
+            quality=(*answers.checks, *answers.examined.checks(self.section.quality), *signals),
+            drift=answers.examined.drift,
+            answered_by_other=probing.declared is not None
+            and any(version != probing.declared for version in answers.versions),
+            stale_answers=answers.are_outdated,
+        )
 
     def take_over(self, before: PipelineWatch) -> None:
         """Keep from *before* what a changed configuration leaves true."""
@@ -151,6 +249,9 @@ class PipelineWatch:
                 self.stages.history[name] = before.stages.history[name]
         if self.probing is not None and before.probing is not None:
             self.probing.take_over(before.probing, now=self._clock())
+        if self.attributing is not None and before.attributing is not None:
+            self.attributing.take_over(before.attributing)
+        self.signals.take_over(before.signals)
 
     def stop(self) -> None:
         """Cancel open questions at once: no answer comes any more."""

@@ -6,20 +6,29 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from seamwatch import golden, models, sources
+import orjson
+
+from seamwatch import models, sources
 from seamwatch.config import Config, load
 from seamwatch.config.schema import PipelineSection
-from seamwatch.errors import SeamwatchError
+from seamwatch.errors import GoldenError, SeamwatchError
 from seamwatch.fetch import Fetcher
 from seamwatch.freshness import Publication
 from seamwatch.golden import GoldenSet
+from seamwatch.golden.terms import score_of
 from seamwatch.models import AdaptiveLimit
 from seamwatch.pipeline import Answer, Judged
-from seamwatch.scoring import Rules
+from seamwatch.quality import QualityRules
 from seamwatch.sources import Reach
-from seamwatch.store import Asked
+from seamwatch.store import Asked, Evidence, Finding
+from seamwatch.watch.answers import Answers
+from seamwatch.watch.attributing import Attributing
+from seamwatch.watch.casework import Casework
+from seamwatch.watch.judging import Judging, judging_of
+from seamwatch.watch.ledger import restore
 from seamwatch.watch.one import PipelineWatch
 from seamwatch.watch.probing import Answered, Passes, Probing
+from seamwatch.watch.signals import Signals
 from seamwatch.watch.worker import Worker
 
 
@@ -44,6 +53,8 @@ class Remembered:
     position: int = 0
     window: tuple[Asked, ...] = ()  # oldest first
     asked_at: tuple[float, ...] = ()  # wall clock of the last day's probes
+    evidence: Evidence | None = None
+    finding: Finding | None = None  # of the last attribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +62,7 @@ class Plan:
     """A configuration and the golden sets that it names; plain values that cross processes."""
 
     config: Config
-    goldens: Mapping[str, GoldenSet]  # of the pipelines that have one and a model to ask
-    rules: Mapping[str, Rules]  # of the same pipelines: how their answers are judged
+    judging: Mapping[str, Judging]  # of the pipelines that have a golden set and a model to ask
 
 
 def plan(paths: Sequence[str]) -> Plan:
@@ -63,13 +73,16 @@ def plan(paths: Sequence[str]) -> Plan:
             first golden set that cannot be used.
     """
     config = load(paths)
-    goldens, rules = {}, {}
+    judging = {}
     for name, section in config.settings.pipelines.items():
         if section.golden is not None and section.model is not None:
-            base_dir = config.base_dir(name)
-            goldens[name] = golden.load(base_dir / section.golden.file, section.golden)
-            rules[name] = golden.rules(section.golden, section.quality, base_dir=base_dir)
-    return Plan(config, goldens, rules)
+            try:
+                judging[name] = judging_of(section, base_dir=config.base_dir(name))
+            except GoldenError:
+                raise
+            except SeamwatchError as error:
+                raise SeamwatchError(f"pipelines.{name}: {error}") from error
+    return Plan(config, judging)
 
 
 def watched(
@@ -80,6 +93,7 @@ def watched(
     *,
     changed: Callable[[], None],
     answered: Answered,
+    found: Callable[[str], None],
 ) -> PipelineWatch:
     """Return pipeline *name* ready to be watched; nothing is read or asked yet.
 
@@ -98,44 +112,51 @@ def watched(
             except SeamwatchError as error:
                 raise SeamwatchError(f"pipelines.{name}.stages.{stage}: {error}") from error
     probing = None
-    if name in plan.goldens:
-        items, rules = plan.goldens[name], plan.rules[name]
-        probing = _probing(section, items, rules, tools, remembered, answered)
+    if name in plan.judging:
+        probing = _probing(name, section, plan.judging[name], tools, remembered)
+    attributing = None
+    if probing is not None and probing.casework is not None and _repairs(section):
+        attributing = _attributing(
+            name, section, plan.judging[name], tools, probing, remembered.finding, found
+        )
     return PipelineWatch(
         plan.config.pipelines[name],
         section,
         base_dir=base_dir,
         readers=readers,
+        judging=plan.judging.get(name),
         probing=probing,
+        attributing=attributing,
+        signals=Signals(
+            section.quality.signals, tools.reach, changed=changed, where={"pipeline": name}
+        ),
         history=remembered.history,
         worker=tools.worker,
         clock=tools.clock,
         changed=changed,
+        answered=answered,
     )
+
+
+def _repairs(section: PipelineSection) -> bool:
+    return section.model is not None and bool(section.model.repairs)
 
 
 def is_same(watching: PipelineWatch, wanted: Plan, name: str) -> bool:
     """Say whether *wanted* asks for just what is *watching* already."""
-    probing = watching.probing
-    items = wanted.goldens.get(name)
     return (
         watching.section == wanted.config.settings.pipelines[name]
         and watching.base_dir == wanted.config.base_dir(name)
-        and (probing.golden.digest if probing else None) == (items.digest if items else None)
-        and (probing.rules if probing else None) == wanted.rules.get(name)
+        and watching.judging == wanted.judging.get(name)
     )
 
 
 def _probing(
-    section: PipelineSection,
-    items: GoldenSet,
-    rules: Rules,
-    tools: Tools,
-    remembered: Remembered,
-    answered: Answered,
+    name: str, section: PipelineSection, judging: Judging, tools: Tools, remembered: Remembered
 ) -> Probing:
     assert section.model is not None
     assert section.golden is not None
+    items = judging.golden
     client = models.build(section.model, tools.fetcher)
     most = section.model.concurrency
     budget = models.budget_of(section.model)
@@ -143,18 +164,92 @@ def _probing(
         budget.take(at)
     probing = Probing(
         golden=items,
-        rules=rules,
+        rules=judging.rules,
         client=client,
         passes=Passes(items, rng=tools.rng, seed=remembered.seed, position=remembered.position),
         limit=tools.limits.setdefault(f"{client.host} {most}", AdaptiveLimit(most)),
         budget=budget,
-        window=section.golden.window or len(items.items),
+        answers=Answers(
+            section.golden.window or len(items.items),
+            judging.rules,
+            quality=_quality_rules(section),
+            threshold=section.threshold,
+        ),
         timeout=section.model.timeout,
         clock=tools.clock,
-        answered=answered,
+        casework=_casework(name, section, judging, tools, remembered),
     )
-    probing.restore(_judged(items, remembered.window))
+    probing.answers.restore(_judged(items, remembered.window))
     return probing
+
+
+def _quality_rules(section: PipelineSection) -> QualityRules:
+    quality, target = section.quality, section.slos.quality
+    return QualityRules(
+        not_empty=bool(quality.not_empty),
+        json_schema=quality.json_schema is not None,
+        refusal_at_most=quality.refusal.at_most if quality.refusal else None,
+        max_length=quality.max_length,
+        forbids=tuple(quality.forbids),
+        at_least=target.at_least if target else None,
+    )
+
+
+def _attributing(
+    name: str,
+    section: PipelineSection,
+    judging: Judging,
+    tools: Tools,
+    probing: Probing,
+    finding: Finding | None,
+    found: Callable[[str], None],
+) -> Attributing:
+    assert section.model is not None
+
+    def keep(_: object) -> None:
+        found(orjson.dumps(attributing.saved()).decode())
+
+    attributing = Attributing(
+        pipeline=name,
+        section=section.model,
+        golden=judging.golden,
+        rules=judging.rules,
+        blessing=judging.blessing,
+        threshold=section.threshold,
+        fetcher=tools.fetcher,
+        limits=tools.limits,
+        spend=probing.spend,
+        worker=tools.worker,
+        clock=tools.clock,
+        found=keep,
+        rng=tools.rng,
+    )
+    if finding is not None:
+        attributing.restore(orjson.loads(finding.text))
+    return attributing
+
+
+def _casework(
+    name: str, section: PipelineSection, judging: Judging, tools: Tools, remembered: Remembered
+) -> Casework | None:
+    if judging.terms is None or section.gate is None or section.golden is None:
+        return None
+    casework = Casework(
+        terms=judging.terms,
+        gate=section.gate,
+        every=section.golden.every,
+        score=score_of(section.golden, section.gate.score),
+        rules=judging.rules,
+        digest=judging.golden.digest,
+        items=judging.golden.items,
+        clock=tools.clock,
+        where={"pipeline": name},
+        blessing=judging.blessing,
+        known=judging.known,
+    )
+    if remembered.evidence is not None:
+        restore(casework, remembered.evidence)
+    return casework
 
 
 def _judged(items: GoldenSet, window: tuple[Asked, ...]) -> list[Judged]:

@@ -6,27 +6,37 @@ import asyncio
 import logging
 import math
 import random
-from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from time import monotonic
 from types import MappingProxyType
 
 from seamwatch.golden import GoldenSet, permutation
 from seamwatch.models import AdaptiveLimit, Budget, ModelClient
-from seamwatch.pipeline import GoldenItem, Judged, Verdict
-from seamwatch.scoring import Columns, Rules, Window, columns, judge
-from seamwatch.snapshot import PROBE_BUCKETS, GoldenState, ProbeState
+from seamwatch.pipeline import GoldenItem, Judged
+from seamwatch.scoring import Rules, judge
+from seamwatch.snapshot import GoldenState, ProbeState
+from seamwatch.watch.answers import Answers
+from seamwatch.watch.casework import Casework, Taken
 
 log = logging.getLogger(__name__)
 
 SEEDS = 1 << 31
 
-LONGEST_KEPT = 1000  # characters or items of an answer that stays in memory
+Answered = Callable[["Probing", Taken], None]
+"""Called with who asked and each answer, in the order in which the questions were asked."""
 
-Answered = Callable[["Probing", Judged, int, int], None]
-"""Called with who asked, each new answer, and seed and position of the pass that asked for it."""
+
+@dataclass(slots=True, eq=False)
+class _Turn:
+    """A question that was asked, and its answer once it has ended; None if it was cancelled."""
+
+    seed: int
+    position: int
+    focused: bool
+    ended: bool = False
+    judged: Judged | None = None
 
 
 class Passes:
@@ -39,7 +49,7 @@ class Passes:
         self, golden: GoldenSet, *, rng: random.Random, seed: int | None = None, position: int = 0
     ) -> None:
         self._golden = golden
-        self._rng = rng
+        self.rng = rng
         self._order: tuple[GoldenItem, ...] = ()
         self._planned = False
         self.seed = rng.randrange(SEEDS) if seed is None else seed
@@ -51,7 +61,7 @@ class Passes:
             self._plan(now)
         for _ in range(len(self._order) + 1):
             if self.position >= len(self._order):
-                self.seed, self.position = self._rng.randrange(SEEDS), 0
+                self.seed, self.position = self.rng.randrange(SEEDS), 0
                 self._plan(now)
                 if not self._order:
                     return None
@@ -78,38 +88,35 @@ class Probing:
         passes: Passes,
         limit: AdaptiveLimit,
         budget: Budget,
-        window: int,
+        answers: Answers,
         timeout: float,
         clock: Callable[[], float],
-        answered: Answered,
+        answered: Answered | None = None,
+        casework: Casework | None = None,
     ) -> None:
         self.golden = golden
         self.rules = rules
         self.passes = passes
+        self.casework = casework
         self.budget = budget
+        self.answers = answers
         self._client = client
         self._limit = limit
         self._timeout = timeout
         self._clock = clock
-        self._answered = answered
-        self._window = Window(window)
-        self._recent: deque[Judged] = deque(maxlen=window)
-        self._verdicts: Counter[Verdict] = Counter()
-        self._durations = [0] * (len(PROBE_BUCKETS) + 1)
-        self._duration_sum = 0.0
-        self._last_answer: float | None = None
+        self.answered = answered
         self._over_budget = 0
-        self._fallbacks = 0
         self._started, self._started_monotonic = clock(), monotonic()
-        self._asking: set[asyncio.Task[None]] = set()
+        self._asking: dict[asyncio.Task[None], _Turn] = {}
+        self._turns: deque[_Turn] = deque()  # questions in the order asked, from the oldest open
+        self._focus: dict[str, Passes] = {}  # slice -> the order in which it alone is asked
+        self._checked: int | None = None  # the pass at whose start the judge was last checked
         self._counts: Mapping[str, int] = MappingProxyType({})
         self._counted_at = math.inf
         self._counted_until = -math.inf
-        self._measures: Mapping[str, float] = MappingProxyType({})
-        self._measured = 0  # answers that the measures are over
         self.declared: str | None = None  # the version that the model stage says it serves
 
-    def _elapsed(self) -> float:
+    def elapsed(self) -> float:
         """Return a time for the budget: it starts at wall clock, where the log of probes ends, and
         goes on with the monotonic clock, so that a jump of the clock gives no budget."""
         return self._started + monotonic() - self._started_monotonic
@@ -122,98 +129,106 @@ class Probing:
         began = self._limit.try_acquire()
         if began is None:
             return True
-        if not self.budget.take(self._elapsed()):
+        if not self.budget.take(self.elapsed()):
             self._over_budget += 1
             self._limit.release()
             return True
-        item = self.passes.next(now=now)
+        item, turn = self._next(now)
         if item is None:
             self._limit.release()
             return True
-        asking = self._ask(item, self.passes.seed, self.passes.position - 1, began)
-        task = asyncio.get_running_loop().create_task(asking)
-        self._asking.add(task)
+        task = asyncio.get_running_loop().create_task(self._ask(item, turn, began))
+        self._turns.append(turn)
+        self._asking[task] = turn
         task.add_done_callback(self._ended)
         return True
 
-    async def _ask(self, item: GoldenItem, seed: int, position: int, began: float) -> None:
+    def _next(self, now: float) -> tuple[GoldenItem | None, _Turn]:
+        """Return whom to ask now: the next of the pass, or of the slice that the case doubts."""
+        slice_ = self.casework.focus() if self.casework is not None else None
+        passes = self.passes if slice_ is None else self._focus_on(slice_)
+        item = passes.next(now=now)
+        if self.casework is not None and self._checked != self.passes.seed:
+            self._checked = self.passes.seed
+            self.casework.check_judge(self.passes.seed)
+        return item, _Turn(passes.seed, passes.position - 1, slice_ is not None)
+
+    def _focus_on(self, slice_: str) -> Passes:
+        if slice_ not in self._focus:
+            items = tuple(item for item in self.golden.items if item.slice == slice_)
+            only = replace(self.golden, items=items, slices={slice_: len(items)})
+            self._focus[slice_] = Passes(only, rng=self.passes.rng)
+        return self._focus[slice_]
+
+    async def _ask(self, item: GoldenItem, turn: _Turn, began: float) -> None:
         answer = await self._client.ask(item, timeout=self._timeout)
         self._limit.record(answer.failure, self._limit.clock(), started=began)
-        judged = judge(item, answer, self.rules, at=self._clock())
-        self._add(judged)
-        self._answered(self, judged, seed, position)
+        turn.judged = judge(item, answer, self.rules, at=self._clock())
+        # the window is a fair sample of the set; a slice that is doubted is none
+        self.answers.add(turn.judged, declared=self.declared, sample=not turn.focused)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Give the turn back: here, because a task cancelled before it starts runs no code."""
-        self._asking.discard(task)
+        self._asking.pop(task).ended = True
         self._limit.release()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("asking the model failed unexpectedly", exc_info=error)
+        self._conclude()
 
-    def _add(self, judged: Judged) -> None:
-        duration = judged.answer.duration
-        self._durations[bisect_left(PROBE_BUCKETS, duration)] += 1
-        self._duration_sum += duration
-        self._verdicts[judged.verdict] += 1
-        by = judged.answer.answered_by
-        if by is not None and self.declared is not None and by != self.declared:
-            self._fallbacks += 1
-        self._recent.append(_without_prose(judged))
-        self.restore([judged])
+    def _conclude(self) -> None:
+        """Hand on what has ended, in the order asked.
 
-    def restore(self, remembered: Iterable[Judged]) -> None:
-        """Put judged answers into the window, oldest first, without counting them as new.
-
-        What the store remembers of an answer is its verdict, not its text: the batch measures
-        are over the answers that came since the start.
+        A wrong answer that takes longer than a right one must not count later for that: evidence
+        is only fair in an order that the answers have no part in.
         """
-        for judged in remembered:
-            self._window.add(judged)
-            if judged.verdict.is_answer:
-                self._last_answer = judged.at
+        while self._turns and self._turns[0].ended:
+            turn = self._turns.popleft()
+            if turn.judged is None:
+                continue
+            taken = Taken(turn.judged, turn.seed, turn.position, turn.focused)
+            if self.casework is not None:
+                taken = self.casework.take(taken)
+            if self.answered is not None:
+                self.answered(self, taken)
 
     @property
-    def answers(self) -> int:
-        """Return how many questions have ended since the start, with whatever verdict."""
-        return self._verdicts.total()
-
-    def columns(self) -> Columns:
-        """Return the window's answers as columns, for the batch measures."""
-        return columns(self._recent, self.rules)
-
-    def measured(self, values: Mapping[str, float], answers: int) -> None:
-        """Take the batch measures over so many *answers*; none when they could not be taken."""
-        self._measures, self._measured = MappingProxyType(dict(values)), answers
+    def pace(self) -> float | None:
+        """Return the seconds between two questions that the evidence asks for; None: as usual."""
+        return self.casework.pace if self.casework is not None else None
 
     def golden_state(self, *, now: float) -> GoldenState:
         """Return what is known of the golden set now."""
-        accuracy = self._window.accuracy()
+        answers = self.answers
+        accuracy = answers.window.accuracy()
         return GoldenState(
             digest=self.golden.digest,
             task=self.golden.task,
             items=self._items(now),
-            verdicts=MappingProxyType(dict(self._verdicts)),
+            verdicts=MappingProxyType(dict(answers.verdicts)),
             accuracy=accuracy,
-            slices=MappingProxyType(dict(self._window.slices())),
-            availability=self._window.availability(),
-            measures=self._measures,
-            measured=self._measured,
+            slices=MappingProxyType(dict(answers.window.slices())),
+            availability=answers.window.availability(),
+            measures=answers.examined.measures,
+            measured=answers.examined.n,
             window=accuracy.n if accuracy else 0,
-            window_size=self._window.size,
-            last_answer=self._last_answer,
+            window_size=answers.window.size,
+            last_answer=answers.last_answer,
         )
 
     def probe_state(self, *, now: float) -> ProbeState:
         """Return what asking has cost and who answered."""
-        versions = {judged.answer.answered_by for judged in self._recent} - {None}
         return ProbeState(
-            duration_counts=tuple(self._durations),
-            duration_sum=self._duration_sum,
+            duration_counts=tuple(self.answers.durations),
+            duration_sum=self.answers.duration_sum,
             over_budget=self._over_budget,
-            budget_remaining=MappingProxyType(dict(self.budget.remaining(self._elapsed()))),
-            answered_by=tuple(sorted(version for version in versions if version)),
-            fallbacks=self._fallbacks,
+            budget_remaining=MappingProxyType(dict(self.budget.remaining(self.elapsed()))),
+            answered_by=self.answers.versions,
+            fallbacks=self.answers.fallbacks,
         )
+
+    def spend(self, spare: float) -> bool:
+        """Take one question from the budget for others, leaving the share *spare* of it."""
+        return self.budget.take(self.elapsed(), spare=spare)
 
     def _items(self, now: float) -> Mapping[str, int]:
         if now < self._counted_at or now >= self._counted_until:  # a label begins or ends to hold
@@ -229,34 +244,21 @@ class Probing:
 
     def take_over(self, before: Probing, *, now: float) -> None:
         """Keep what *before* spent and, if set and rules are the same, what it learned."""
-        spent = before.budget.state(before._elapsed(), wall=now)
-        self.budget.restore(spent, self._elapsed(), wall=now)
+        spent = before.budget.state(before.elapsed(), wall=now)
+        self.budget.restore(spent, self.elapsed(), wall=now)
+        if self.casework is not None and before.casework is not None:
+            self.casework.take_over(before.casework)
         if before.golden.digest != self.golden.digest or before.rules != self.rules:
             return
         self.passes = before.passes
-        self.measured(before._measures, before._measured)
-        self._verdicts = before._verdicts
-        self._durations, self._duration_sum = before._durations, before._duration_sum
-        self._last_answer = before._last_answer
-        self._over_budget, self._fallbacks = before._over_budget, before._fallbacks
-        self._recent.extend(before._recent)
-        if before._window.size == self._window.size:
-            self._window = before._window
-        else:
-            self.restore(before._recent)
+        self._over_budget = before._over_budget
+        self.answers.take_over(before.answers)
 
     def close(self) -> None:
         """Cancel the questions that are under way."""
+        self._turns.clear()
         for task in self._asking:
             task.cancel()
-
-
-def _without_prose(judged: Judged) -> Judged:
-    """Drop an answer that no batch measure needs: a window of long texts would fill the memory."""
-    value = judged.answer.value
-    if isinstance(value, str | list) and len(value) > LONGEST_KEPT:
-        return replace(judged, answer=replace(judged.answer, value=None))
-    return judged
 
 
 def _state(item: GoldenItem, now: float) -> str:

@@ -21,13 +21,15 @@ async def recall(
     histories = await store.load_histories(names)
     passes = await store.load_passes()
     asked_at = await store.load_asked_at(now - DAY)
+    findings = await store.load_findings()
     found = {}
     for name in names:
-        items = plan.goldens.get(name)
+        judging = plan.judging.get(name)
         section = plan.config.settings.pipelines[name].golden
-        if items is None or section is None:
+        if judging is None or section is None:
             found[name] = Remembered(histories.get(name, {}))
             continue
+        items = judging.golden
         interrupted = passes.get((name, items.digest))
         size = section.window or len(items.items)
         found[name] = Remembered(
@@ -36,5 +38,7 @@ async def recall(
             interrupted.position if interrupted else 0,
             tuple(await store.load_window(name, items.digest, size)) if interrupted else (),
             asked_at.get(name, ()),
+            await store.load_evidence(name) if judging.terms is not None else None,
+            findings.get(name),
         )
     return found

@@ -29,6 +29,14 @@ class Job:
     host: str = ""  # jobs of one host share its limit; "" shares nothing
     failures: int = 0  # in a row
     cancelled: bool = False
+    turn: int = -1  # the entry of the schedule that holds; older ones are passed over
+    hasten: Callable[[Job], None] | None = None  # set by the schedule that runs it
+
+    def pace(self, every: float) -> None:
+        """Run *every* so many seconds from now on; a faster pace does not wait for the old one."""
+        faster, self.every = every < self.every, every
+        if faster and self.hasten is not None:
+            self.hasten(self)
 
 
 def interval(every: float, failures: int, draw: float) -> float:
@@ -64,6 +72,7 @@ class Schedule:
         now = asyncio.get_running_loop().time()
         spread = len(new) / STARTS_A_SECOND
         for job in new:
+            job.hasten = self._hasten
             self._push(now + self.rng.random() * min(job.every, spread), job)
         self._wake.set()
 
@@ -95,8 +104,8 @@ class Schedule:
 
     def _start_due(self, now: float) -> float | None:
         while self._due and self._due[0][0] <= now and len(self._running) < self.in_flight:
-            job = heapq.heappop(self._due)[2]
-            if job.cancelled:
+            _, turn, job = heapq.heappop(self._due)
+            if job.cancelled or turn != job.turn:
                 continue
             if job.host and self._hosts[job.host] >= self.per_host:
                 self._lines[job.host].append(job)
@@ -153,6 +162,15 @@ class Schedule:
         if line is not None and not line:
             del self._lines[host]
 
+    def _hasten(self, job: Job) -> None:
+        """Bring a waiting job forward to its new pace; one that runs, or is due, is left alone."""
+        now = asyncio.get_running_loop().time()
+        waiting = next((at for at, turn, _ in self._due if turn == job.turn), None)
+        if waiting is not None and waiting > now + job.every:
+            self._push(now + interval(job.every, 0, self.rng.random()), job)
+            self._wake.set()
+
     def _push(self, at: float, job: Job) -> None:
         self._sequence += 1
+        job.turn = self._sequence
         heapq.heappush(self._due, (at, self._sequence, job))
