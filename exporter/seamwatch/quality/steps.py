@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
 
@@ -138,8 +139,11 @@ def _overlap(some: _Atoms, others: _Atoms) -> bool:
     """Say whether a character fits one of *some* and one of *others*, whatever its case."""
     sample = {chr(code) for code in range(0x250)}
     sample |= {chr(code) for atom in (*some, *others) for code in _codes(atom)}
-    sample |= {turned for one in sample for turned in (one.lower(), one.upper())}
-    return any(_fits(one, some) and _fits(one, others) for one in sample if len(one) == 1)
+    return any(
+        any(_is_one(one, atom) for one in cases for atom in some)
+        and any(_is_one(one, atom) for one in cases for atom in others)
+        for cases in map(_cases, sample)
+    )
 
 
 def _codes(atom: _Node) -> list[int]:
@@ -152,9 +156,11 @@ def _codes(atom: _Node) -> list[int]:
     return [code for one in value for code in _codes(one)] if kind == "IN" else []
 
 
-def _fits(character: str, atoms: _Atoms) -> bool:
-    cases = {character, character.lower(), character.upper()}
-    return any(_is_one(one, atom) for one in cases if len(one) == 1 for atom in atoms)
+@lru_cache(maxsize=2048)
+def _cases(character: str) -> frozenset[str]:
+    """Return *character* and what it is the same as when case is ignored."""
+    upper = {character, character.upper(), character.lower().upper()}
+    return frozenset(one for case in upper for one in (case, case.lower()) if len(one) == 1)
 
 
 def _is_one(character: str, atom: _Node) -> bool:
