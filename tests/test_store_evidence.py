@@ -129,6 +129,14 @@ async def test_new_terms_leave_the_old_state_and_the_old_log_behind(url: str) ->
         assert await store.load_terms("rag") == [terms(), terms(5, digest="t3"), terms(7)]
 
 
+async def test_without_terms_the_log_still_says_where_ordinals_go_on(url: str) -> None:
+    async with opened(url) as store:
+        await store.save([*many(1, 5), probe(None), state(5), probe(9, pipeline="other")])
+        found = await store.load_evidence("rag")
+        assert (found.terms, found.state, found.tail) == (None, None, [])
+        assert (found.ordinal, found.missing) == (5, 0)
+
+
 async def test_a_lost_state_is_made_up_for_by_the_newest_checkpoint(url: str) -> None:
     async with opened(url) as store:
         await store.save([terms(), *many(1, 9), checkpoint(3), checkpoint(6)])

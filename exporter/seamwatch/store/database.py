@@ -211,52 +211,10 @@ class Store:
         Probes that evidence took stay from the last point before them that a replay can begin
         at. Terms, evidence, events and findings always stay. Returns the number of rows deleted.
         """
-        from seamwatch.store.statements import (
-            delete_abandoned,
-            delete_unnumbered,
-            select_pipelines,
-        )
+        from seamwatch.store.pruning import Pruning
 
-        removed = await self._delete_in_chunks([delete_unnumbered(before, _CHUNK)])
-        last_seen = await self._transact(
-            lambda one: one.execute(select_pipelines()).all(), LOAD_TIMEOUT
-        )
-        for name, since in last_seen:
-            if name not in configured and since < before:
-                removed += await self._delete(delete_abandoned(name))
-        return removed + await self._shorten_logs(before)
-
-    async def _shorten_logs(self, before: float) -> int:
-        """Delete what no replay needs of the logs of evidence."""
-        from seamwatch.store.evidence_log import pipelines_with_terms, replay_begin, shorten
-
-        removed = 0
-        for name in await self._transact(pipelines_with_terms, LOAD_TIMEOUT):
-            find = partial(replay_begin, pipeline=name, before=before)
-            begin = await self._transact(find, self._timeout)
-            done = _CHUNK if begin is not None else 0
-            while begin is not None and done >= _CHUNK:
-                work = partial(shorten, pipeline=name, begin=begin, limit=_CHUNK)
-                done = await self._transact(work, self._timeout)
-                removed += done
-        return removed
-
-    async def _delete_in_chunks(self, statements: Iterable[Executable]) -> int:
-        """Run *statements*, each of which deletes a chunk at most, until nothing is left."""
-        removed, done = 0, _CHUNK
-        while done >= _CHUNK:
-            done = await self._delete(statements)
-            removed += done
-        return removed
-
-    async def _delete(self, statements: Iterable[Executable]) -> int:
-        """Run *statements* in one transaction; return the number of rows deleted."""
-
-        def delete(connection: Connection) -> int:
-            done = [(statement, connection.execute(statement)) for statement in statements]
-            return sum(result.rowcount for statement, result in done if statement.is_delete)
-
-        return await self._transact(delete, self._timeout)
+        work = partial(self._transact, timeout=LOAD_TIMEOUT)
+        return await Pruning(work, before, chunk=_CHUNK).prune(configured)
 
     async def _transact(self, work: Callable[[Connection], T], timeout: float) -> T:
         try:

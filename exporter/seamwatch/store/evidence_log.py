@@ -1,4 +1,4 @@
-"""The log of a pipeline's evidence, read back and shortened within one transaction each.
+"""The log of a pipeline's evidence, read back within one transaction each.
 
 Imports SQLAlchemy: import this where it is used.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, Table, delete, func, select, union_all
+from sqlalchemy import Connection, Select, Table, func, select
 
 from seamwatch.store.rows import (
     Asked,
@@ -29,7 +29,10 @@ def evidence_of(connection: Connection, pipeline: str) -> Evidence:
     newest = terms.c.since_ordinal.desc()
     found = _rows(connection, TermsRow, _of(terms, TermsRow, pipeline).order_by(newest).limit(1))
     if not found:
-        return Evidence(None, None, [], [])
+        numbers = select(func.max(probes.c.ordinal)).where(
+            probes.c.pipeline == pipeline, probes.c.ordinal.is_not(None)
+        )
+        return Evidence(None, None, [], [], connection.execute(numbers).scalar() or 0)
     in_force = found[0]
     state = _state(connection, pipeline, in_force)
     after = state.ordinal if state is not None else in_force.since_ordinal
@@ -104,55 +107,6 @@ def all_findings(connection: Connection) -> dict[str, Finding]:
     """Return pipeline -> its last finding."""
     columns = (findings.c[name] for name in names_of(Finding))
     return {one.pipeline: one for one in _rows(connection, Finding, select(*columns))}
-
-
-def replay_begin(connection: Connection, pipeline: str, before: float) -> int | None:
-    """Return the ordinal up to which no replay needs the log; None if it needs all of it.
-
-    That is the last from which a replay can begin (a checkpoint, or new terms, which begin with
-    nothing) such that every probe before it is from before *before*.
-    """
-    there = probes.c
-    young = (
-        select(there.ordinal)
-        .where(there.pipeline == pipeline, there.ordinal.is_not(None), there.at >= before)
-        .order_by(there.ordinal)
-        .limit(1)
-    )
-    first = connection.execute(young).scalar()
-    begins = union_all(
-        *(
-            select(func.max(column).label("ordinal")).where(
-                table.c.pipeline == pipeline, *(() if first is None else (column < first,))
-            )
-            for table, column in (
-                (checkpoints, checkpoints.c.ordinal),
-                (terms, terms.c.since_ordinal),
-            )
-        )
-    ).subquery()
-    return connection.execute(select(func.max(begins.c.ordinal))).scalar()
-
-
-def shorten(connection: Connection, pipeline: str, begin: int, limit: int) -> int:
-    """Delete at most *limit* probes up to *begin*, then checkpoints before it."""
-    there = probes.c
-    old = (
-        select(there.seq)
-        .where(there.pipeline == pipeline, there.ordinal <= begin)
-        .order_by(there.ordinal)
-        .limit(limit)
-    )
-    removed = connection.execute(delete(probes).where(there.seq.in_(old))).rowcount
-    if removed < limit:
-        older = (checkpoints.c.pipeline == pipeline, checkpoints.c.ordinal < begin)
-        removed += connection.execute(delete(checkpoints).where(*older)).rowcount
-    return removed
-
-
-def pipelines_with_terms(connection: Connection) -> list[str]:
-    """Return the pipelines that have, or had, evidence."""
-    return list(connection.execute(select(terms.c.pipeline).distinct()).scalars())
 
 
 def _of(table: Table, kind: type[_Kept], pipeline: str) -> Select[Any]:

@@ -174,18 +174,17 @@ class Evidence(NamedTuple):
     state: EvidenceRow | None  # None: begin anew with the terms, at their ordinal
     tail: list[Asked]  # what came after the state, oldest first
     events: list[EventRow]  # from the state's ordinal on, oldest first: somebody may have resumed
+    last: int = 0  # the last ordinal of the log, where no terms are known
 
     @property
     def ordinal(self) -> int:
         """The last ordinal that is known, to go on from."""
-        if self.tail:
-            return self.tail[-1].ordinal or 0
-        return self._begin
+        return max(self._begin, self.last, *(one.ordinal or 0 for one in self.tail[-1:]))
 
     @property
     def missing(self) -> int:
         """How many probes of the tail are not there, given up while the store was away."""
-        return self.ordinal - self._begin - len(self.tail)
+        return self.ordinal - self._begin - len(self.tail) if self.terms is not None else 0
 
     @property
     def _begin(self) -> int:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    union,
     union_all,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -163,13 +164,22 @@ def delete_unnumbered(before: float, limit: int) -> Delete:
 
 
 def select_pipelines() -> Select[Any]:
-    """Select the pipelines that anything is known of, and when that was last added to."""
-    published = select(publications.c.pipeline, func.max(publications.c.since).label("last"))
-    sent = select(probes.c.pipeline, func.max(probes.c.at).label("last"))
+    """Select the pipelines that anything is known of: one look at the index for each."""
+    there = probes.c.pipeline
+    names = select(func.min(there).label("pipeline")).cte("names", recursive=True)
+    after = select(func.min(there)).where(there > names.c.pipeline).scalar_subquery()
+    names = names.union_all(select(after).where(names.c.pipeline.is_not(None)))
+    sent = select(names.c.pipeline).where(names.c.pipeline.is_not(None))
+    return union(sent, select(publications.c.pipeline)).subquery().select()
+
+
+def select_last_seen(pipeline: str) -> Select[Any]:
+    """Select when anything was last added to what is known of *pipeline*."""
     both = union_all(
-        published.group_by(publications.c.pipeline), sent.group_by(probes.c.pipeline)
+        select(func.max(probes.c.at).label("at")).where(probes.c.pipeline == pipeline),
+        select(func.max(publications.c.since)).where(publications.c.pipeline == pipeline),
     ).subquery()
-    return select(both.c.pipeline, func.max(both.c.last)).group_by(both.c.pipeline)
+    return select(func.max(both.c.at))
 
 
 def delete_abandoned(pipeline: str) -> list[Executable]:
