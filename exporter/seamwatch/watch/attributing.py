@@ -201,7 +201,9 @@ class Attributing:
             ask = search.next()
             if ask is None:
                 self._idle(search)
-                return True
+                if search is self._search:
+                    return True
+                continue
             x = await search.result(ask)
             if search is not self._search:  # a reload gave it to somebody else
                 break
