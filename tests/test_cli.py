@@ -83,7 +83,7 @@ def test_a_misspelt_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]
     assert main(["chekc"]) == 2
     assert capsys.readouterr().err == (
         'seamwatch: there is no command "chekc"; did you mean check?'
-        " commands: init, check, run, golden, score, schema, demo\n"
+        f" commands: {', '.join(COMMANDS)}\n"
     )
 
 
@@ -128,10 +128,143 @@ def test_check_reads_the_golden_set_and_tries_its_items_on_the_model(
     golden.write_text('{"id": "a", "input": {"questoin": "?"}, "expected": "x"}\n')
     assert main(["check"]) == 1
     text = capsys.readouterr().err
-    assert text.startswith("seamwatch.yaml: 1 problem\n  pipelines.my-pipeline.model: item a: ")
+    line, column = place_of("{{ input.question }}", tmp_path / "seamwatch.yaml")
+    assert text == (
+        f"seamwatch.yaml: 1 problem\n  seamwatch.yaml:{line}:{column}:"
+        " pipelines.my-pipeline.model.http.json.question: golden item 'a' has nothing at"
+        ' {{ input.question }} of the model\'s template; did you mean "input.questoin"?'
+        " write one of input.questoin\n"
+    )
     golden.write_text('{"id": "a", "input": {}}\n{"id": "a"\n')
     assert main(["check"]) == 1
     assert f"{golden}:2" in capsys.readouterr().err
+
+
+def place_of(text: str, path: Path) -> tuple[int, int]:
+    """Return line and column, from 1, of the quote before *text*."""
+    before = path.read_text().partition(text)[0]
+    return before.count("\n") + 1, len(before) - before.rfind("\n") - 1
+
+
+EVIDENCE = """
+teams: {ml: {}}
+pipelines:
+  rag:
+    owner: ml
+    stages:
+      ingest: {team: ml, kind: source, source: {static: {version: "1"}}}
+      cache: {team: ml, kind: cache, after: ingest}
+      answer: {team: ml, kind: model, after: cache}
+    model:
+      http: {url: "http://m.example/", json: {q: "{{ input.text }}", k: 3}, answer: a, score: s}
+      repairs: {cold: {blames: cache, headers: {Cache-Control: no-cache}}}
+    golden: {file: golden.jsonl, task: text}
+    quality: {score_drift: {}}
+"""
+ITEMS = "".join(
+    json.dumps({"id": f"q{n}", "input": {"text": "?"}, "expected": "x", "slice": "en"}) + "\n"
+    for n in range(3)
+)
+
+
+def checked(folder: Path, text: str, items: str = ITEMS) -> subprocess.CompletedProcess[str]:
+    (folder / "seamwatch.yaml").write_text(text)
+    (folder / "golden.jsonl").write_text(items)
+    return seamwatch("check", cwd=folder)
+
+
+def test_check_warns_of_what_will_stay_unknown_or_unused(tmp_path: Path) -> None:
+    done = checked(tmp_path, EVIDENCE)
+    assert done.returncode == 0
+    assert done.stdout.startswith("ok: 1 pipeline")
+    at = "warning: seamwatch.yaml:"
+    assert done.stderr.splitlines() == [
+        f"{at}6:5: pipelines.rag.stages: no stage publishes a status, so a silent failure, where"
+        " all call themselves healthy and the answers are wrong, can never be told; publish status in"
+        " one",
+        f"{at}9:7: pipelines.rag.stages.answer: comes last and has no source, so the age of the"
+        " data behind its answers is unknown; add source: to it",
+        f"{at}12:7: pipelines.rag.model.repairs: they are tried when the evidence says that"
+        " something is wrong, and none is taken without a gate; add gate: to the pipeline",
+        f"{at}13:5: pipelines.rag.golden: there is no blessing {tmp_path}/golden.jsonl.blessing"
+        ".json, which quality.score_drift needs; run seamwatch golden bless while the answers are"
+        " good",
+    ]
+
+
+def test_check_has_no_warning_where_nothing_is_missing(tmp_path: Path) -> None:
+    text = EVIDENCE.replace('version: "1"', 'version: "1", status: ok')
+    text = text.replace("after: cache}", 'after: cache, source: {static: {version: "1"}}}')
+    text = text.replace("    quality: {score_drift: {}}\n", "    gate: {floor: 88%}\n")
+    done = checked(tmp_path, text)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_check_says_why_a_blessing_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "golden.jsonl.blessing.json").write_text("{}")
+    done = checked(tmp_path, EVIDENCE)
+    assert done.returncode == 0
+    assert (
+        f"warning: seamwatch.yaml:13:20: pipelines.rag.golden.file: the blessing is not used: "
+        f"{tmp_path}/golden.jsonl.blessing.json: no blessing: 'format' is missing; run seamwatch "
+        "golden bless again"
+    ) in done.stderr
+
+
+def test_a_misspelt_placeholder_is_one_problem_at_its_place_however_many_items(
+    tmp_path: Path,
+) -> None:
+    done = checked(tmp_path, EVIDENCE.replace("input.text", "input.txt"))
+    assert done.returncode == 1
+    assert done.stderr == (
+        "seamwatch.yaml: 1 problem\n  seamwatch.yaml:11:50: pipelines.rag.model.http.json.q: golden"
+        " item 'q0' has nothing at {{ input.txt }} of the model's template, and so it is with 2"
+        ' more; did you mean "input.text"? write one of input.text\n'
+    )
+
+
+def test_a_floor_of_a_slice_that_no_item_is_in_is_a_problem(tmp_path: Path) -> None:
+    gate = "    gate: {floor: 88%, slices: {floors: {ne: 90%, en: 85%}}}\n"
+    done = checked(tmp_path, EVIDENCE + gate)
+    assert done.returncode == 1
+    assert (
+        "pipelines.rag.gate.slices.floors.ne: no item of the golden set is in slice" in done.stderr
+    )
+    assert "seamwatch.yaml:15:42: " in done.stderr
+    assert "write one of en\n" in done.stderr
+    assert "floors.en" not in done.stderr
+
+
+def test_an_address_that_cannot_be_read_has_its_line(tmp_path: Path) -> None:
+    url = "postgresql://u:p/w@db.example/x"
+    text = EVIDENCE.replace('static: {version: "1"}', 'sql: {url: "${URL}", query: SELECT 1}')
+    (tmp_path / "seamwatch.yaml").write_text(text)
+    (tmp_path / "golden.jsonl").write_text(ITEMS)
+    done = subprocess.run(
+        [*COMMAND, "check"], capture_output=True, text=True, cwd=tmp_path, check=False,
+        env={**os.environ, "URL": url},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert (
+        "seamwatch.yaml:7:60: pipelines.rag.stages.ingest.source.sql.url: the url cannot be taken"
+    ) in done.stderr
+    assert "p/w" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["x.yaml"], ["--config", "x.yaml"]])
+@pytest.mark.parametrize(
+    "command", [["check"], ["run"], ["score"], ["golden", "bless"]], ids=lambda words: words[-1]
+)
+def test_every_command_takes_its_files_with_and_without_config(
+    command: list[str], words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.yaml").write_text("teams: 7\n")
+    assert main([*command, *words]) in (1, 2)
+    assert "x.yaml:1:8: teams: " in capsys.readouterr().err
+    assert main([*command, "y.yaml", "--config", "x.yaml"]) == 2
+    assert "y.yaml is given and --config x.yaml as well" in capsys.readouterr().err
 
 
 def test_the_first_configuration_passes_check_as_it_stands(tmp_path: Path) -> None:

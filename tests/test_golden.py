@@ -20,6 +20,7 @@ from seamwatch.config.quality import QualitySection
 from seamwatch.config.schema import GoldenSection
 from seamwatch.errors import GoldenError
 from seamwatch.golden import Check, GoldenSet
+from seamwatch.golden.canary import canaries, check_canaries, misjudged
 from seamwatch.golden.fields import FIELDS
 from seamwatch.golden.loading import REST
 from seamwatch.pipeline import GoldenItem, Task, Verdict
@@ -588,7 +589,8 @@ def test_the_page_names_every_field_check_verdict_and_setting() -> None:
     text = PAGE.read_text()
     words: list[str] = [*FIELDS, *Check, *Verdict, *Task]
     words += [name for name in GoldenSection.model_fields if name != "file"]
-    assert [word for word in words if f"`{word}`" not in text and f"{word}:" not in text] == []
+    ways = ("`{}`", "{}:", "`golden.{}`")
+    assert [word for word in words if not any(way.format(word) in text for way in ways)] == []
 
 
 def test_the_example_in_the_page_is_a_golden_set(tmp_path: Path) -> None:
@@ -596,3 +598,62 @@ def test_the_example_in_the_page_is_a_golden_set(tmp_path: Path) -> None:
     path = tmp_path / "golden.jsonl"
     path.write_text(example)
     assert len(golden.load(path, section("text")).items) == 2
+
+
+def test_the_canaries_in_the_page_are_judged_as_they_say(tmp_path: Path) -> None:
+    path = tmp_path / "canary.jsonl"
+    path.write_text(PAGE.read_text().split("```json\n")[2].split("```")[0])
+    asked = section("text", refusals=("I don't know",))
+    check_canaries(path, golden.rules(asked))
+    assert [one.verdict for one in canaries(path, Task.TEXT)] == ["correct", "stale", "correct"]
+
+
+def test_one_misspelt_label_is_one_problem_however_many_items_have_it(tmp_path: Path) -> None:
+    rows = [{"id": f"q{n}", "input": "?", "expected": "cat" if n % 3 else "dog"} for n in range(90)]
+    path = tmp_path / "golden.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(GoldenError) as caught:
+        golden.load(path, section("multiclass", labels=("cta", "dog")))
+    assert caught.value.problems == [
+        f'{path}:2: expected "cat" is not in labels, 60 times; write one of "cta", "dog"'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"expected": "a", "answer": "a"}', 'no field "verdict"; write expected, answer and verd'),
+        ('{"expected": "a", "answer": "a", "verdict": "fine"}', 'verdict "fine" is none; write on'),
+        ('{"expected": "a", "answer": "a", "verdict": "timeout"}', 'verdict "timeout" is none; wr'),
+        ('{"expected": "a", "answer": "a", "verdict": ["x"]}', "verdict a list is none; write one"),
+        ('{"expected": 1, "answer": "a", "verdict": "wrong"}', "expected or superseded is a numbe"),
+        (
+            '{"expected": "a", "answer": "a", "verdict": "wrong", "id": 1}',
+            'unknown field "id"; wri',
+        ),
+        (
+            '{"expected": "a", "answer": "b", "verdict": "correct"}',
+            "is correct as it is written her",
+        ),
+        ('{"expected": "a"', "broken JSON"),
+        ("", "is empty"),
+    ],
+)
+def test_a_canary_that_tells_nothing_is_refused_with_its_line(
+    line: str, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "canary.jsonl"
+    path.write_text(line)
+    with pytest.raises(GoldenError) as caught:
+        check_canaries(path, Rules(Task.TEXT))
+    assert said in str(caught.value)
+    assert str(caught.value).startswith(f"{path}:" + ("1: " if line else ""))
+
+
+def test_a_broken_judge_misjudges_a_canary(tmp_path: Path) -> None:
+    path = tmp_path / "canary.jsonl"
+    path.write_text('{"expected": "yes", "answer": "yes", "verdict": "correct"}\n')
+    known = canaries(path, Task.BINARY)
+    assert misjudged(known, Rules(Task.BINARY)) == []
+    renamed = Rules(Task.BINARY, labels=("true", "false"))
+    assert misjudged(known, renamed) == [(known[0], Verdict.INVALID)]

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seamwatch.cli.given import add_config, config_files
 from seamwatch.errors import GoldenError, SeamwatchError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog="exit status: 0 written, 1 not written because the earlier blessing is better, "
         "2 configuration, golden set or model cannot be used",
     )
-    parser.add_argument("--config", nargs="+", default=["seamwatch.yaml"], metavar="FILE")
+    add_config(parser)
     parser.add_argument("--pipeline", metavar="NAME", help="only this one; default: all with a set")
     parser.add_argument(
         "--passes",
@@ -82,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     from seamwatch.cli.asking import run_all, subjects
     from seamwatch.config import load
 
-    found = subjects(load(args.config), args.pipeline)
+    found = subjects(load(config_files(args)), args.pipeline)
     files = _files(found, args.out)
     earlier = {
         name: _earlier(path, is_forced=args.force) for name, path in files.items()

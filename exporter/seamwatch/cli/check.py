@@ -6,13 +6,13 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from seamwatch.errors import GoldenError, ReadError, SeamwatchError
+from seamwatch.cli.given import add_config, config_files
+from seamwatch.errors import SeamwatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from seamwatch.config import Config
     from seamwatch.golden import GoldenSet
+    from seamwatch.scoring import Rules
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -21,15 +21,10 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "check",
         help="say what is wrong with a configuration",
         description="Check a configuration and the golden sets that it names; all problems at"
-        " once, each with file and line. Exit code 0: nothing is wrong; 1: something is.",
+        " once, each with file and line. Warnings tell what will stay unknown or unused. Exit code"
+        " 0: nothing is wrong; 1: something is.",
     )
-    parser.add_argument(
-        "files",
-        nargs="*",
-        default=["seamwatch.yaml"],
-        metavar="FILE",
-        help="configuration files, or a directory of them (default: seamwatch.yaml)",
-    )
+    add_config(parser)
     parser.add_argument(
         "--live",
         action="store_true",
@@ -46,66 +41,35 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(args: argparse.Namespace) -> int:
     """Check the files; return the exit code."""
+    from seamwatch.cli import fitting
     from seamwatch.config import ConfigError, load
+    from seamwatch.config.advice import advise
+    from seamwatch.config.places import place_in
 
+    files = config_files(args)
     try:
-        config = load(args.files)
+        config = load(files)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
     goldens: dict[str, GoldenSet] = {}
-    problems = [*_read_golden_sets(config, goldens), *_unreachable(config, goldens)]
+    rules: dict[str, Rules] = {}
+    problems = [*fitting.read_golden_sets(config, goldens, rules)]
+    problems += map(str, place_in(config.files, fitting.misfits(config, goldens)))
     if problems:
         count = f"{len(problems)} problem" + ("s" if len(problems) != 1 else "")
         lines = "".join(f"\n  {problem}" for problem in problems)
-        print(f"{', '.join(args.files)}: {count}{lines}", file=sys.stderr)
+        print(f"{', '.join(files)}: {count}{lines}", file=sys.stderr)
         return 1
+    doubts = [*advise(config), *fitting.unusable_blessings(config, goldens, rules)]
+    for doubt in place_in(config.files, doubts):
+        print(f"warning: {doubt}", file=sys.stderr)
     print(f"ok: {_summary(config, goldens)}", flush=True)
     if not args.live:
         return 0
     from seamwatch.cli.live import show
 
     return show(config, goldens, _chosen(config, args.pipeline))
-
-
-def _read_golden_sets(config: Config, goldens: dict[str, GoldenSet]) -> Iterator[str]:
-    """Fill *goldens* and yield what is wrong with the sets that cannot be used."""
-    from seamwatch import golden
-
-    for name, section in config.settings.pipelines.items():
-        if section.golden is not None:
-            try:
-                file = config.base_dir(name) / section.golden.file
-                goldens[name] = golden.load(file, section.golden)
-                golden.rules(section.golden, section.quality, base_dir=config.base_dir(name))
-            except GoldenError as error:
-                yield from error.problems
-
-
-def _unreachable(config: Config, goldens: dict[str, GoldenSet]) -> Iterator[str]:
-    """Yield what could never be read or asked as it is configured; nothing is connected."""
-    from seamwatch import models, sources
-    from seamwatch.fetch import Fetcher
-
-    fetcher = Fetcher()
-    reach = sources.Reach(fetcher)
-    for name, section in config.settings.pipelines.items():
-        for stage, one in section.stages.items():
-            if one.source is not None:
-                try:
-                    base_dir = config.base_dir(name)
-                    sources.build(one.source, reach, timeout=one.timeout, base_dir=base_dir)
-                except SeamwatchError as error:
-                    yield f"pipelines.{name}.stages.{stage}.source: {error}"
-        if section.model is not None:
-            try:
-                client = models.build(section.model, fetcher)
-                for item in goldens[name].items if name in goldens else ():
-                    client.check(item)
-            except ReadError as error:
-                yield f"pipelines.{name}.model: item {item.id}: {error}"
-            except SeamwatchError as error:
-                yield f"pipelines.{name}.model: {error}"
 
 
 def _chosen(config: Config, names: list[str] | None) -> list[str]:

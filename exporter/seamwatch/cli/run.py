@@ -8,6 +8,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seamwatch.cli.given import add_config, config_files
 from seamwatch.cli.logs import FORMATS, LEVELS, set_up
 
 if TYPE_CHECKING:
@@ -21,13 +22,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         help="watch the pipelines and serve /metrics",
         description="Watch the pipelines of a configuration and serve /metrics until SIGTERM.",
     )
-    parser.add_argument(
-        "--config",
-        nargs="+",
-        default=["seamwatch.yaml"],
-        metavar="FILE",
-        help="configuration files, or one directory of them (default: %(default)s)",
-    )
+    add_config(parser)
     parser.add_argument(
         "--web.listen-address",
         dest="listen",
@@ -53,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     set_up(level=args.log_level, format=args.log_format)
     from seamwatch.exporter import Exporter
 
-    exporter = Exporter(args.config, listen=args.listen, web_config=args.web_config)
+    exporter = Exporter(config_files(args), listen=args.listen, web_config=args.web_config)
     _run_loop(exporter.run())
     return 0
 

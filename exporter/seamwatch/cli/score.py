@@ -7,6 +7,8 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
+from seamwatch.cli.given import add_config, config_files
+
 if TYPE_CHECKING:
     from seamwatch.cli.asking import Subject
     from seamwatch.cli.scorecard import Scorecard
@@ -24,7 +26,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         epilog="exit status: 0 the accuracy reaches what is asked for, 1 it does not, "
         "2 it is unknown: configuration, golden set or model cannot be used",
     )
-    parser.add_argument("--config", nargs="+", default=["seamwatch.yaml"], metavar="FILE")
+    add_config(parser)
     parser.add_argument("--pipeline", metavar="NAME", help="only this one; default: all with a set")
     parser.add_argument("--format", choices=("table", "json", "markdown"), default="table")
     parser.add_argument(
@@ -87,7 +89,7 @@ def _scored(args: argparse.Namespace) -> list[Scorecard]:
     from seamwatch.config import load
 
     # all files are read before the first question costs anything
-    found = subjects(load(args.config), args.pipeline)
+    found = subjects(load(config_files(args)), args.pipeline)
     return run_all(partial(_card, subject, args) for subject in found)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from seamwatch.config.fields import shown
 from seamwatch.config.gate_checks import (
     check_beside,
+    check_blessings,
     check_gate,
     check_quality,
     check_threshold,
@@ -67,6 +68,7 @@ def check(
     yield from _same_but_for_case(("teams",), teams)
     yield from _same_but_for_case(("pipelines",), pipelines)
     yield from literal_secrets(data)
+    yield from check_blessings(pipelines, base_dirs)
     for name, pipeline in pipelines.items():
         if isinstance(pipeline, dict):
             at = ("pipelines", name)

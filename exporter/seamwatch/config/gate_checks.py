@@ -151,6 +151,29 @@ def check_beside(at: KeyPath, golden: Mapping[str, Any], base_dir: Path) -> Iter
             yield Finding(path, message)
 
 
+def check_blessings(
+    pipelines: Mapping[str, Any], base_dirs: Mapping[str, Path]
+) -> Iterator[Finding]:
+    """Yield each pipeline with a gate that would share its blessing with another one."""
+    first: dict[Path, str] = {}
+    for name in pipelines:
+        pipeline = mapping(pipelines, name)
+        golden = mapping(pipeline, "golden")
+        file, blessing = golden.get("file"), golden.get("blessing")
+        if not isinstance(pipeline.get("gate"), dict) or not isinstance(file, str):
+            continue
+        stands = base_dirs[name] / (
+            blessing if isinstance(blessing, str) else f"{file}.blessing.json"
+        )
+        other = first.setdefault(stands, name)
+        if other != name:
+            message = f"{stands.name} would be the blessing of pipelines.{other} as well, though"
+            path = ("pipelines", name, "golden", "file" if blessing is None else "blessing")
+            yield Finding(
+                path, f"{message} another model answers; write golden.blessing: <a file of its own>"
+            )
+
+
 def _protocol(model: Mapping[str, Any]) -> str | None:
     """Return the one protocol that is given."""
     given = [kind for kind in ("http", "open_inference") if isinstance(model.get(kind), dict)]

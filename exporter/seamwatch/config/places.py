@@ -7,7 +7,9 @@ the place of every value would cost more memory than the values.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
+from seamwatch.config.document import MAX_BYTES, decode
 from seamwatch.config.files import File, Merged
 from seamwatch.config.keys import allowed
 from seamwatch.config.locating import Spot, locate
@@ -36,6 +38,34 @@ def place(merged: Merged, found: Iterable[Finding]) -> list[Problem]:
     return problems
 
 
+def place_in(paths: Sequence[Path], found: Iterable[Finding]) -> list[Problem]:
+    """Return what was *found* about a configuration that has been loaded from *paths*.
+
+    The files are read once more; a finding whose place is not there any more stands at no line.
+    """
+    files = [(path, _text(path)) for path in paths]
+    findings = list(found)
+    wanted = {finding.path[:end] for finding in findings for end in range(len(finding.path) + 1)}
+    spots = [(path, locate(text, wanted)) for path, text in files]
+    problems = []
+    for finding in findings:
+        home = next((one for one in spots if finding.path[:2] in one[1]), None)
+        if home is None:
+            problems.append(Problem(str(paths[0]), 0, 0, finding.path, finding.message))
+        else:
+            problems.append(_problem(str(home[0]), finding, home[1]))
+    return problems
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            text = decode(file.read(MAX_BYTES))
+    except OSError:
+        return ""
+    return text if isinstance(text, str) else ""
+
+
 def place_faults(files: Sequence[File]) -> list[Problem]:
     """Return what could not be read."""
     problems = []
@@ -61,10 +91,10 @@ def _located(file: File, findings: Sequence[Finding]) -> list[Problem]:
         return []
     wanted = {finding.path[:end] for finding in findings for end in range(len(finding.path) + 1)}
     spots = locate(file.text, wanted)
-    return [_problem(file, finding, spots) for finding in findings]
+    return [_problem(str(file.path), finding, spots) for finding in findings]
 
 
-def _problem(file: File, finding: Finding, spots: Mapping[KeyPath, Spot]) -> Problem:
+def _problem(file: str, finding: Finding, spots: Mapping[KeyPath, Spot]) -> Problem:
     nearest = finding.path
     while nearest and nearest not in spots:
         nearest = nearest[:-1]
@@ -74,4 +104,4 @@ def _problem(file: File, finding: Finding, spots: Mapping[KeyPath, Spot]) -> Pro
     text = spot.text or ""
     text = text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
     message = finding.message.replace(WRITTEN, text)
-    return Problem(str(file.path), line, column, finding.path, message)
+    return Problem(file, line, column, finding.path, message)

@@ -69,6 +69,7 @@ class _Seen:
         self._kinds: dict[str, list[int]] = {}  # kind of label -> the first lines that have it
         self._counts: Counter[str] = Counter()  # kind of label -> items
         self._labels: dict[str, int] = {}  # label -> the first line that has it
+        self._strange: Counter[str] = Counter()  # label that is not in labels -> items
         self._slices: set[str] = set()
         self._known = None if section.labels is None else frozenset(section.labels)
 
@@ -102,12 +103,14 @@ class _Seen:
             label = str(label_of(one))
             self._labels.setdefault(label, line)
             if self._known is not None and label not in self._known:
-                faults.add(
-                    line, f"expected {shown(label)} is not in labels; {_listed(self._known)}"
-                )
+                self._strange[label] += 1
 
     def finish(self, faults: Faults) -> None:
         """Note what the set as a whole lacks."""
+        for strange, times in self._strange.items():  # one misspelt label is one problem
+            more = f", {times:,} times" if times > 1 else ""
+            text = f"expected {shown(strange)} is not in labels{more}; {_listed(self._known or ())}"
+            faults.add(self._labels[strange], text)
         if not self.items:
             if not faults:
                 faults.add(0, "holds no item; write one item a line")

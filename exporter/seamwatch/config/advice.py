@@ -1,0 +1,82 @@
+"""What works, but not as far as one may think: warnings of ``seamwatch check``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from seamwatch.config.loading import Config
+from seamwatch.config.problems import Finding, KeyPath
+from seamwatch.config.schema import PipelineSection, StageSection
+from seamwatch.config.sentences import listed
+from seamwatch.config.sources import PrometheusSource, StaticSource
+
+
+def advise(config: Config) -> Iterator[Finding]:
+    """Yield what of each pipeline will stay unknown or never be used, and what would change it."""
+    for name, section in config.settings.pipelines.items():
+        at = ("pipelines", name)
+        yield from _about_stages(at, section, config.pipelines[name].outputs)
+        yield from _about_evidence(at, section, config.base_dir(name))
+
+
+def _about_stages(
+    at: KeyPath, section: PipelineSection, outputs: tuple[str, ...]
+) -> Iterator[Finding]:
+    stages = section.stages
+    if any(stage.source for stage in stages.values()):
+        if not any(_says_status(stage) for stage in stages.values()):
+            message = (
+                "no stage publishes a status, so a silent failure, where all call themselves"
+                " healthy and the answers are wrong, can never be told; publish status in one"
+            )
+            yield Finding((*at, "stages"), message, at_key=True)
+        for last in outputs:
+            if stages[last].source is None:
+                message = (
+                    "comes last and has no source, so the age of the data behind its answers is"
+                    " unknown; add source: to it"
+                )
+                yield Finding((*at, "stages", last), message, at_key=True)
+
+
+def _says_status(stage: StageSection) -> bool:
+    """Say whether the source of *stage* can tell whether the stage is healthy."""
+    if stage.source is None:
+        return False
+    found = stage.source.section
+    if isinstance(found, PrometheusSource | StaticSource):
+        return found.status is not None
+    return not (stage.source.file is not None and stage.source.file.read == "newest")
+
+
+def _about_evidence(at: KeyPath, section: PipelineSection, base_dir: Path) -> Iterator[Finding]:
+    golden, gate, model = section.golden, section.gate, section.model
+    if golden is None or model is None:
+        return
+    takes_evidence = gate is not None and gate.mode != "off"
+    if model.repairs and not takes_evidence:
+        message = (
+            "they are tried when the evidence says that something is wrong, and none is taken"
+            " without a gate; add gate: to the pipeline"
+        )
+        yield Finding((*at, "model", "repairs"), message, at_key=True)
+    file = base_dir / (golden.blessing or f"{golden.file}.blessing.json")
+    if file.exists():
+        return
+    needing = [
+        key
+        for key, is_needed in (
+            ("gate.floor_below_baseline", takes_evidence and gate and gate.floor is None),
+            ("gate.items", takes_evidence and gate and gate.items not in (None, "plain")),
+            ("quality.score_drift", section.quality.score_drift is not None),
+        )
+        if is_needed
+    ]
+    if needing:
+        need = "needs" if len(needing) == 1 else "need"
+        message = (
+            f"there is no blessing {file}, which {listed(needing)} {need}; run"
+            " seamwatch golden bless while the answers are good"
+        )
+        yield Finding((*at, "golden"), message, at_key=True)
