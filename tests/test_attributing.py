@@ -355,6 +355,7 @@ async def test_a_repair_whose_address_is_dead_is_said_to_be_and_the_others_are_j
     assert state.attribution.unexplained is not None
     assert state.attribution.unexplained.value > 0.1
     assert "its stage is neither named nor cleared" in caplog.text
+    assert state.failed == 4  # three tries together, and one of it alone
 
 
 async def test_a_repair_that_hangs_is_cut_off_and_leaves_probing_its_turns(

@@ -248,6 +248,9 @@ class Attributing:
         left = set(search.inquiry.suspects.names) - set(search.unavailable)
         if left:
             self._start(left, search.unavailable)
+            if self._search is not None:  # still the same search, with fewer suspects
+                self._search.began = search.began
+                self._search.asked, self._search.failed = search.asked, search.failed
         else:
             self._paused_until = self._elapsed() + self.section.attribution.every
 
