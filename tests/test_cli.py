@@ -180,8 +180,8 @@ def test_check_warns_of_what_will_stay_unknown_or_unused(tmp_path: Path) -> None
     at = "warning: seamwatch.yaml:"
     assert done.stderr.splitlines() == [
         f"{at}6:5: pipelines.rag.stages: no stage publishes a status, so a silent failure, where"
-        " all call themselves healthy and the answers are wrong, can never be told; publish status in"
-        " one",
+        " all call themselves healthy and the answers are wrong, can never be told; publish status"
+        " in one",
         f"{at}9:7: pipelines.rag.stages.answer: comes last and has no source, so the age of the"
         " data behind its answers is unknown; add source: to it",
         f"{at}12:7: pipelines.rag.model.repairs: they are tried when the evidence says that"

@@ -33,6 +33,41 @@ pipelines:
 """
 
 
+RICH = (
+    ONE.rstrip()
+    + """
+    model:
+      http:
+        url: http://m.example/
+        json: {q: "{{ input.text }}"}
+        answer: a
+        score: s
+        candidate: c
+      cost: 0.01
+      repairs:
+        cold: {blames: cache, headers: {Cache-Control: no-cache}, parameters: {k: 5}}
+        other: {blames: ingest, url: "http://shadow.example/", parameters: {k: 5}}
+        tuned: {blames: index, threshold: best}
+      attribution: {confidence: 0.9, every: 2h}
+    golden: {file: golden.jsonl, task: multiclass, every: 1m}
+    threshold: {stage: ingest, objective: cost, wrong: 1, declined: 0.5}
+    gate:
+      floor: 88%
+      slices: {weight: 0.3, floors: {en: 80%}}
+      burst: {from: 0.5}
+      stale_after: 5m
+      resume: {mode: automatic, above: 90%}
+    quality:
+      not_empty: true
+      refusal: {at_most: 2%}
+      forbids: ["^$", a+]
+      signals: {thumbs: {promql: up, url: "http://p.example/", at_least: 90%}}
+      score_drift: {}
+      calibration: {at_most: 5%}
+"""
+)
+
+
 def written(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(dedent(text), encoding="utf-8")
@@ -63,6 +98,44 @@ def test_a_pipeline_has_its_stages_in_the_order_of_data(tmp_path: Path) -> None:
 def test_targets_are_what_the_slos_promise_and_nothing_else(tmp_path: Path) -> None:
     targets = config(tmp_path).pipelines["rag"].targets
     assert targets == Targets(data_age=5400, objectives={"freshness": 0.99})
+
+
+def test_what_evidence_and_blame_need_is_read_as_it_is_written(tmp_path: Path) -> None:
+    written(tmp_path / "golden.jsonl", "{}")
+    section = config(tmp_path, RICH).settings.pipelines["rag"]
+    gate, model, quality, threshold = (
+        section.gate, section.model, section.quality, section.threshold,
+    )  # fmt: skip
+    assert gate is not None
+    assert (gate.mode, gate.floor, gate.floor_below_baseline) == ("shadow", 0.88, 0.04)
+    assert (gate.max_false_halts_per_year, gate.max_false_tickets_per_year) == (0.5, 2.0)
+    assert (gate.slices.weight, gate.slices.focus, gate.slices.floors) == (0.3, False, {"en": 0.8})
+    assert (gate.burst.factor, gate.burst.from_, gate.stale_after) == (10, 0.5, 300)
+    assert (gate.resume.mode, gate.resume.above, gate.resume.min_halt) == ("automatic", 0.9, 300)
+    assert (gate.resume.max_false_resumes_per_halt, gate.resume.max_halted_probes) == (0.05, 1000)
+    assert model is not None
+    assert {name: one.blames for name, one in model.repairs.items()} == {
+        "cold": "cache", "other": "ingest", "tuned": "index",
+    }  # fmt: skip
+    assert model.repairs["cold"].headers["Cache-Control"].get_secret_value() == "no-cache"
+    assert model.repairs["tuned"].threshold == "best"
+    asking = model.attribution
+    assert (asking.confidence, asking.strict, asking.max_probes) == (0.9, False, 300)
+    assert (asking.per_day, asking.every) == (3000, 7200)
+    assert threshold is not None
+    assert (threshold.setting, threshold.wrong, threshold.declined) == ("threshold", 1, 0.5)
+    assert quality.signals["thumbs"].at_least == 0.9
+    assert quality.signals["thumbs"].every == 60
+    assert quality.score_drift is not None
+    assert quality.score_drift.psi_at_most == 0.25
+    assert quality.forbids == ("^$", "a+")
+
+
+def test_a_signal_is_a_target_like_any_other(tmp_path: Path) -> None:
+    written(tmp_path / "golden.jsonl", "{}")
+    text = RICH.replace("at_least: 90%}}", "at_least: 90%, bearer_token_file: t, redirects: 1}}")
+    signal = config(tmp_path, text).settings.pipelines["rag"].quality.signals["thumbs"]
+    assert (signal.bearer_token_file, signal.redirects) == (f"{tmp_path}/t", 1)
 
 
 def test_files_share_teams_and_pipelines(tmp_path: Path) -> None:
@@ -347,7 +420,7 @@ def test_any_damage_to_a_good_file_is_a_problem_or_another_configuration(
 ) -> None:
     import tempfile
 
-    tree = yaml.safe_load(ONE)
+    tree = yaml.safe_load(RICH)
     spots = walk((), tree)[1:]
     path = data.draw(st.sampled_from(spots))
     here = tree
@@ -356,6 +429,7 @@ def test_any_damage_to_a_good_file_is_a_problem_or_another_configuration(
     here[path[-1]] = data.draw(TREES)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "x.yaml")
+        Path(folder, "golden.jsonl").write_text("{}")
         file.write_text(yaml.safe_dump(tree), encoding="utf-8")
         try:
             load(file, environ={})
