@@ -91,8 +91,8 @@ class GateSection(Section):
     burst: BurstSection = BurstSection()
     """Asking faster while something seems wrong."""
     stale_after: Period | None = None
-    """Time without a valid answer after which the decision is stale; 10 times `golden.every` by
-    default.
+    """Time without a valid answer after which the decision is stale; 10 times `golden.every`, at
+    least 30 seconds, by default.
     """
     resume: ResumeSection = ResumeSection()
     """What ends a halt."""

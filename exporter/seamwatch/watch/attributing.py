@@ -50,7 +50,7 @@ class Attributing:
         threshold: what ``threshold: best`` means.
         fetcher, limits, spend, clock, elapsed: as for ``Repaired``.
         worker: chooses thresholds.
-        found: called with each new result.
+        found: called with each new result and when the case is calm: time to keep ``saved``.
         rng: seeds the inquiries.
 
     Raises:
@@ -109,6 +109,7 @@ class Attributing:
         self._search: Search | None = None
         self._before: AttributionState | None = None  # what was concluded while this is open
         self._paused_until = float("-inf")
+        self._interrupted = False  # by a restart: the next ``begin`` goes on with the search
 
     # what probing tells
 
@@ -157,15 +158,22 @@ class Attributing:
     def begin(self, standing: Standing) -> None:
         """Look for who is to blame, or go on: *standing* is SUSPECT, HALTED or RECOVERING."""
         before, self._standing = self._standing, standing
-        if before is Standing.RUNNING and self._is_asking and self.section.repairs:
+        if before is not Standing.RUNNING or not self._is_asking:
+            return
+        if self._interrupted and self._search is not None:
+            self._search.ended = None
+        elif self.section.repairs:
             self._before, self._paused_until = None, float("-inf")
             self._start(self.section.repairs)
+        self._interrupted = False
 
     def end(self) -> None:
         """Stop asking: the case is calm again. What was found is kept, as of the past."""
-        if self._is_asking and self._search is not None:
+        was_asking, self._standing = self._is_asking, Standing.RUNNING
+        self._interrupted = False
+        if was_asking and self._search is not None:
             self._search.ended = self._clock()
-        self._standing = Standing.RUNNING
+            self._found(self._search.inquiry.result())
 
     def _start(self, repairs: Iterable[str], unavailable: Mapping[str, Reason] = _NONE) -> None:
         """Begin an inquiry into *repairs* with what probing saw of late."""
@@ -294,7 +302,10 @@ class Attributing:
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
-        """Go on where ``saved`` was written, unless the set or the repairs are others now."""
+        """Let ``begin`` go on where ``saved`` was written, if set and repairs are still the same.
+
+        Until then nothing is asked, as nobody knows whether the case is calm by now.
+        """
         wall = self._clock()
         try:
             self._means.repaired.budget.restore(saved["budget"], self._elapsed(), wall=wall)
@@ -307,7 +318,10 @@ class Attributing:
             where = dict(self._means.where)
             log.warning("an attribution from before the restart cannot be read", extra=where)
             return
-        self._standing, self._search = standing, search
+        self._search = search
+        if search is not None and standing is not Standing.RUNNING:
+            self._interrupted = True
+            search.ended = wall
 
     def take_over(self, before: Attributing) -> None:
         """Keep from *before* what a changed configuration leaves true; *before* asks no more."""
@@ -329,6 +343,7 @@ class Attributing:
             search.means = self._means
             self._standing, self._search = before._standing, search
             self._before, self._paused_until = before._before, before._paused_until
+            self._interrupted = before._interrupted
         elif before._is_asking:
             self.begin(before._standing)
 

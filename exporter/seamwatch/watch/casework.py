@@ -12,7 +12,7 @@ from functools import cached_property
 from types import MappingProxyType
 
 from seamwatch.config.gate import GateSection
-from seamwatch.evidence import Blessing, Case, Event, Probe, Standing, Terms
+from seamwatch.evidence import Blessing, Case, Event, Probe, Standing, Terms, outcome
 from seamwatch.golden import blessed
 from seamwatch.pipeline import GoldenItem, Judged
 from seamwatch.scoring import Known, Rules, misjudged
@@ -30,6 +30,9 @@ _SAID = {
     Event.RECOVERED: "proven: accuracy is above the floor again",
     Event.RESUME: "watching again after a halt",
 }
+
+STALE_PROBES = 10.0  # intervals without a valid answer after which the evidence is stale, ...
+SHORTEST_STALE = 30.0  # ... but never fewer seconds: a question may take longer than an interval
 
 STANDS_ANEW = frozenset((Event.SUSPECT, Event.CALM, Event.HALT, Event.RESUME))
 """After these the case stands otherwise than before; the time since then is shown."""
@@ -131,9 +134,7 @@ class Casework:
 
     def probe(self, judged: Judged, *, focused: bool) -> Probe:
         """Return what the case sees of *judged*: no text, only how good it was."""
-        x: float | None = None
-        if judged.verdict.is_answer:
-            item = judged.item
+        x, item = outcome(judged, self.score), judged.item
         kind = self.blessing.item_class(item.id) if self.blessing and self.terms.class_means else ""
         return Probe(x, item.slice, kind, focused, judged.at)
 
@@ -160,7 +161,7 @@ class Casework:
 
     def is_stale(self, *, now: float) -> bool:
         """Say whether the evidence tells nothing of *now*."""
-        longest = self.gate.stale_after or 10 * self.every
+        longest = self.gate.stale_after or max(STALE_PROBES * self.every, SHORTEST_STALE)
         return not self.judges_right or now - self.last_valid > longest
 
     def restore(self, case: Case, *, offset: int, since: float | None) -> None:
@@ -190,6 +191,6 @@ class Casework:
         for event in events:
             self.counts[event] += 1
             level = logging.INFO if event in (Event.CALM, Event.RESUME) else logging.WARNING
-            log.log(level, _SAID[event], extra=dict(self.where) | {"event": event.value})
+            log.log(level, _SAID[event], extra=dict(self.where) | {"change": event.value})
         if not STANDS_ANEW.isdisjoint(events):
             self.since = now

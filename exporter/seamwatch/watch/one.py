@@ -31,7 +31,8 @@ log = logging.getLogger(__name__)
 
 GRACE = 1.0  # seconds beyond its own timeout after which a reader is cut off by force
 EXAMINE_EVERY = 10.0  # seconds between two examinations of one pipeline's window, and at ...
-EXAMINE_SHARE = 20.0  # ... least so many times what one of them takes
+EXAMINE_SHARE = 20.0  # ... least so many times what one of them takes, but ...
+EXAMINE_LATEST = 60.0  # ... no later than so many seconds after the one before
 ASK_EVERY = 1.0  # seconds after which an attribution under way looks for something to ask again
 REST = 600.0  # seconds between looks while there is nothing to blame anybody for
 
@@ -196,8 +197,8 @@ class PipelineWatch:
             probing.answers.examined = found
             self._changed()
         if self._examining is not None:
-            took = monotonic() - started
-            self._examining.every = max(self._examine_every, EXAMINE_SHARE * took)
+            rest = min(EXAMINE_SHARE * (monotonic() - started), EXAMINE_LATEST)
+            self._examining.every = max(self._examine_every, rest)
         return True
 
     def _threshold(self) -> float | None:
