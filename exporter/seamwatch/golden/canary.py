@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +12,20 @@ from seamwatch.golden import fields as check
 from seamwatch.golden.faults import Faults, shown
 from seamwatch.golden.rows import check_file, rows
 from seamwatch.pipeline import Answer, GoldenItem, Task, Verdict
-from seamwatch.scoring import Rules, judge
+from seamwatch.scoring import Known, Rules, judge
 
 MAX_CANARIES = 1000
 _FIELDS = ("expected", "answer", "verdict", "superseded")
 _VERDICTS = tuple(verdict for verdict in Verdict if verdict.is_answer)
 
 
-@dataclass(frozen=True, slots=True)
-class Canary:
-    """An answer, and the verdict that people gave it; *line* is where it stands in its file."""
-
-    line: int
-    item: GoldenItem
-    answer: Answer
-    verdict: Verdict
-
-
-def canaries(path: Path, task: Task) -> tuple[Canary, ...]:
+def canaries(path: Path, task: Task) -> tuple[Known, ...]:
     """Read the JSON Lines in *path*; raise GoldenError with all that is wrong, file and line."""
     faults = Faults(path)
     check_file(path, faults)
     if path.suffix.lower() not in (".jsonl", ".ndjson"):
         faults.fail(0, "is not read as JSON Lines; give it a name that ends with .jsonl")
-    found: list[Canary] = []
+    found: list[Known] = []
     for line, row in rows(path, task, faults, hashlib.sha256()):
         if len(found) >= MAX_CANARIES:
             faults.fail(line, f"more than {MAX_CANARIES:,} canaries; one for each rule is enough")
@@ -49,7 +38,7 @@ def canaries(path: Path, task: Task) -> tuple[Canary, ...]:
     return tuple(found)
 
 
-def misjudged(canaries: Sequence[Canary], rules: Rules) -> list[tuple[Canary, Verdict]]:
+def misjudged(canaries: Sequence[Known], rules: Rules) -> list[tuple[Known, Verdict]]:
     """Return the canaries that *rules* judge otherwise than people did, with that verdict."""
     judged = ((one, judge(one.item, one.answer, rules, at=0.0).verdict) for one in canaries)
     return [(one, verdict) for one, verdict in judged if verdict is not one.verdict]
@@ -68,7 +57,7 @@ def check_canaries(path: Path, rules: Rules) -> None:
         )
 
 
-def _canary(line: int, row: dict[str, Any], task: Task, faults: Faults) -> Canary | None:
+def _canary(line: int, row: dict[str, Any], task: Task, faults: Faults) -> Known | None:
     wrong = [
         f"unknown field {shown(name)}; write {', '.join(_FIELDS)}"
         for name in row
@@ -94,4 +83,4 @@ def _canary(line: int, row: dict[str, Any], task: Task, faults: Faults) -> Canar
     if wrong:
         return None
     item = GoldenItem(f"canary:{line}", "", expected, superseded=superseded)
-    return Canary(line, item, Answer(value=row["answer"]), Verdict(str(verdict)))
+    return Known(item, Answer(value=row["answer"]), Verdict(str(verdict)), line)

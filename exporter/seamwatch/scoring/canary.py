@@ -20,11 +20,12 @@ FEW = 5  # items of the set that are judged beside the answers that the user kno
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An answer whose verdict is known."""
+    """An answer, and the verdict that people gave it; *line* is where it stands in its file."""
 
-    expected: Any
-    answer: Any
+    item: GoldenItem
+    answer: Answer
     verdict: Verdict
+    line: int = 0
 
 
 def misjudged(
@@ -40,9 +41,9 @@ def misjudged(
         seed: which items are taken.
     """
     for one in known:
-        item = GoldenItem("canary", "", one.expected)
-        if (found := _verdict(item, one.answer, rules)) is not one.verdict:
-            return f"the canary {_shown(one.answer)} is judged {found}, not {one.verdict}"
+        found = judge(one.item, one.answer, rules, at=0.0).verdict
+        if found is not one.verdict:
+            return f"the canary of line {one.line} is judged {found}, not {one.verdict}"
     for item in Random(seed).sample(items, min(FEW, len(items))):
         if not _is_its_own_best(item, rules):
             continue

@@ -9,7 +9,7 @@ from seamwatch import golden
 from seamwatch.config.schema import PipelineSection
 from seamwatch.evidence import Blessing, Terms
 from seamwatch.golden import GoldenSet, blessed
-from seamwatch.golden.canaries import canaries
+from seamwatch.golden.canary import canaries
 from seamwatch.golden.terms import score_of, terms_for
 from seamwatch.scoring import Known, Rules
 
@@ -48,7 +48,7 @@ def judging_of(section: PipelineSection, *, base_dir: Path) -> Judging:
     score = score_of(asked, section.gate.score if section.gate else None)
     path = blessed.path_of(asked, base_dir)
     blessing = blessed.read(path, items, judged_by, score=score)
-    known = canaries(base_dir / asked.canary) if asked.canary is not None else ()
+    known = canaries(base_dir / asked.canary, judged_by.task) if asked.canary is not None else ()
     weighed = section.gate is not None and section.gate.mode != "off"
     terms = terms_for(section, items, blessing) if weighed else None
     return Judging(items, judged_by, blessing, terms, known)
