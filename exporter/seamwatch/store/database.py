@@ -35,6 +35,9 @@ T = TypeVar("T")
 LOAD_TIMEOUT = 60.0
 """Seconds that reading everything back at the start may take."""
 
+MIGRATION_TIMEOUT = 600.0
+"""Seconds that bringing an old store to this version may take: about 1.5 for a million probes."""
+
 _CHUNK = 2_000  # rows read or deleted at a time: the event loop gets its turn in between
 
 
@@ -226,7 +229,14 @@ class Store:
 
     async def _prepare(self) -> None:
         """Bring the tables to this version, and refuse those of a later one."""
-        self.is_new = await self._transact(self._tables, self._timeout)
+        from seamwatch.store.schema import version_of
+        from seamwatch.store.tables import VERSION
+
+        found = await self._transact(version_of, self._timeout)
+        is_old = found is not None and found < VERSION
+        self.is_new = await self._transact(
+            self._tables, MIGRATION_TIMEOUT if is_old else self._timeout
+        )
 
     def _tables(self, connection: Connection) -> bool:
         from seamwatch.store.schema import bring_up

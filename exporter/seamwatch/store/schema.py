@@ -20,10 +20,10 @@ def bring_up(connection: Connection, shown: str) -> bool:
     Raises:
         StoreError: the tables are of a later version; they are left alone.
     """
-    found = _version(connection)
+    found = version_of(connection)
     if found is None or found < VERSION:
         _hold(connection)
-        found = _version(connection)  # another process may just have done it
+        found = version_of(connection)  # another process may just have done it
     if found is not None and found > VERSION:
         raise StoreError(
             f"store {shown}: written by a later seamwatch (schema {found}, this one knows "
@@ -42,7 +42,7 @@ def bring_up(connection: Connection, shown: str) -> bool:
     return found is None
 
 
-def _version(connection: Connection) -> int | None:
+def version_of(connection: Connection) -> int | None:
     """Return the version of the tables that are there, None where there are none."""
     if not inspect(connection).has_table(schema.name):
         return None
