@@ -84,6 +84,11 @@ class Dossier:
             self._prefixes.append(self._prefixes[-1] | 1 << one)
 
     @property
+    def is_begun(self) -> bool:
+        """Say whether anything was found out about it."""
+        return len(self.results) > 1 or self.again is not None
+
+    @property
     def gain(self) -> float | None:
         """What all repairs together win back of this item, None before they were tried."""
         final = self.results.get(self.suspects.all)

@@ -9,11 +9,11 @@ because the order of asking, which must survive a restart to the letter, is one 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from seamwatch.attribution.docket import Docket
 from seamwatch.attribution.dossier import Dossier, Suspects, Variant
 from seamwatch.attribution.findings import Tally, attribution
 from seamwatch.attribution.shapley import MOST_REPAIRS
@@ -28,9 +28,6 @@ MOST_PAID = 4
 
 AUDIT_EVERY = 10
 """One right item is audited for so many discordant ones that were tried."""
-
-CANDIDATES = 64
-"""Right items remembered for the audit, a random sample of those offered."""
 
 FRESH, CHANCE = 8, 0.1
 """Items won back are asked once more unrepaired until FRESH were, and as long as more than this
@@ -112,11 +109,7 @@ class Inquiry:
         self.probes = 0
         self._now: float | None = None
         self._asked = 0
-        self._waiting: dict[str, Dossier] = {}  # the first one is being asked
-        self._settled: dict[str, Dossier] = {}
-        self._lost: set[str] = set()  # discordant items given up after errors
-        self._audits: dict[str, Dossier] = {}
-        self._candidates: dict[str, str] = {}  # right items: id -> random rank
+        self._docket = Docket(self.suspects, seed=seed)
         self._job: _Job | None = None
         self._top: str | None = None
         self._named_after: int | None = None  # calls
@@ -131,26 +124,15 @@ class Inquiry:
             now: its result without repairs, a ratio; 0 for a wrong answer.
             blessed: its result when blessed, a ratio above *now*.
         """
-        if item_id in self._waiting or item_id in self._settled or item_id in self._lost:
-            return
         if not 0 <= now < blessed <= 1:
             raise ValueError(
                 f"{item_id}: {now} now and {blessed} when blessed is no loss in [0, 1]"
             )
-        self._candidates.pop(item_id, None)
-        self._waiting[item_id] = Dossier(
-            item_id, self.suspects, now=now, blessed=blessed, seed=self.seed
-        )
+        self._docket.offer(item_id, now=now, blessed=blessed)
 
     def concordant(self, item_id: str) -> None:
         """Say that an item is right now; a tenth as many of them as of the others are audited."""
-        discordant = (self._waiting, self._settled, self._lost, self._audits)
-        if item_id in self._candidates or any(item_id in one for one in discordant):
-            return
-        rank = hashlib.sha256(f"{self.seed}:audit:{item_id}".encode()).hexdigest()[:16]
-        self._candidates[item_id] = rank
-        if len(self._candidates) > CANDIDATES:
-            del self._candidates[max(self._candidates, key=self._candidates.__getitem__)]
+        self._docket.concordant(item_id)
 
     def observed(self, now: float, *, asked: int = 0) -> None:
         """Say how accurate the set is now.
@@ -163,6 +145,7 @@ class Inquiry:
         """
         self._now = now
         self._asked = max(self._asked, asked)
+        self._conclude()
 
     def next(self) -> Ask | None:
         """Return what to ask, the same until it is taken; None when there is nothing to ask now.
@@ -173,8 +156,8 @@ class Inquiry:
             self._job = self._within_budget(self._choose())
         if self._job is None:
             return None
-        if self._job.audit and self._candidates.pop(self._job.item_id, ""):
-            self._audits[self._job.item_id] = self._audit_of(self._job.item_id)
+        if self._job.audit:
+            self._docket.begin(self._job.item_id)
         variant = self._job.variant
         return Ask(self._job.item_id, self.suspects.applied(variant.mask), variant.sends)
 
@@ -196,7 +179,7 @@ class Inquiry:
             raise ValueError(f"{ask.item_id}: result {x} is not in [0, 1]")
         self._job = None
         self.probes += job.variant.sends
-        dossier = (self._audits if job.audit else self._waiting | self._settled)[job.item_id]
+        dossier = self._docket.find(job.item_id, audit=job.audit)
         if x is not None:
             dossier.take(job.variant, x)
         else:
@@ -218,15 +201,15 @@ class Inquiry:
         """Return what is known so far; ``top`` is set only once it is decided."""
         return attribution(
             self._tally,
-            tuple(self._settled.values()),
-            tuple(self._audits.values()),
+            tuple(self._docket.settled.values()),
+            tuple(self._docket.audits.values()),
             top=self._top,
             nothing=self._nothing,
             done=self.done,
             exact=self._is_exact,
             items=self.items,
             asked=self._asked,
-            offered=self._offered,
+            offered=self._docket.offered,
             loss=None if self.baseline is None or self._now is None else self.baseline - self._now,
             probes=self.probes,
             named_after=self._named_after,
@@ -247,11 +230,7 @@ class Inquiry:
             "probes": self.probes,
             "now": self._now,
             "asked": self._asked,
-            "waiting": [one.state() for one in self._waiting.values()],
-            "settled": [one.state() for one in self._settled.values()],
-            "audits": [one.state() for one in self._audits.values()],
-            "lost": sorted(self._lost),
-            "candidates": sorted(self._candidates),
+            "docket": self._docket.state(),
             "job": None if job is None else [job.item_id, job.audit, asdict(job.variant)],
             "top": self._top,
             "named_after": self._named_after,
@@ -268,41 +247,26 @@ class Inquiry:
         settings = ("items", "confidence", "strict", "max_probes", "seed", "free", "baseline")
         inquiry = cls(state["repairs"], **{name: state[name] for name in settings})
         inquiry.probes = state["probes"]
-        inquiry.observed(state["now"], asked=state["asked"])
-        for name in ("waiting", "settled", "audits"):
-            for one in state[name]:
-                dossier = Dossier.restored(one, inquiry.suspects, seed=inquiry.seed)
-                getattr(inquiry, f"_{name}")[dossier.item_id] = dossier
-        inquiry._lost = set(state["lost"])
-        for item_id in state["candidates"]:
-            inquiry.concordant(item_id)
+        inquiry._now, inquiry._asked = state["now"], state["asked"]
+        inquiry._docket.restore(state["docket"])
         if state["job"] is not None:
             item_id, audit, variant = state["job"]
             inquiry._job = _Job(item_id, audit, Variant(**variant))
-        for dossier in inquiry._settled.values():
+        for dossier in inquiry._docket.settled.values():
             inquiry._tally.note(dossier)
         inquiry._top, inquiry._named_after = state["top"], state["named_after"]
         inquiry._nothing = state["nothing"]
         return inquiry
 
     @property
-    def _offered(self) -> int:
-        return len(self._waiting) + len(self._settled) + len(self._lost)
-
-    @property
     def _is_surveyed(self) -> bool:
         """Say whether all items of the set were asked, and all discordant ones were tried."""
-        return self._asked >= self.items and not self._waiting
+        return self._asked >= self.items and not self._docket.waiting
 
     @property
     def _is_exact(self) -> bool:
         """Say whether every variant of every discordant item is known."""
-        return (
-            self._is_surveyed
-            and not self._lost
-            and bool(self._settled)
-            and all(one.is_complete or not one.is_won_back for one in self._settled.values())
-        )
+        return self._is_surveyed and self._docket.is_complete
 
     @property
     def _is_spent(self) -> bool:
@@ -310,18 +274,14 @@ class Inquiry:
 
     def _file(self, dossier: Dossier) -> None:
         """Draw the conclusions from a new result of a discordant item."""
-        if dossier.item_id in self._settled:
+        if dossier.item_id in self._docket.settled:
             self._tally.note(dossier)
             if dossier.is_complete:
                 self._conclude()
-        elif dossier.dropped:
-            del self._waiting[dossier.item_id]
-            self._lost.add(dossier.item_id)
-            self._conclude()
-        elif self._on_the_way(dossier) is None:
-            del self._waiting[dossier.item_id]
-            self._settled[dossier.item_id] = dossier
-            self._tally.note(dossier)
+        elif dossier.dropped or self._on_the_way(dossier) is None:
+            self._docket.settle(dossier)
+            if not dossier.dropped:
+                self._tally.note(dossier)
             self._conclude()
 
     def _conclude(self) -> None:
@@ -339,28 +299,22 @@ class Inquiry:
 
     def _choose(self) -> _Job | None:
         """Return the next thing to ask, whatever it costs."""
-        begun = next(iter(self._waiting.values()), None)
-        if begun is not None and len(begun.results) == 1 and begun.again is None:
-            begun = None  # nothing of it was asked
         if self._nothing:
             return None
-        if begun is not None:
-            return self._ask_on(begun)
+        first = self._docket.first
+        if first is not None and first.is_begun:
+            return self._ask_on(first)
         audit = self._audit()
         if audit is not None:
             return audit
         if self._top is None:
-            return self._ask_first() or self._complete_all()
+            return self._ask_on(first) or self._complete_all()
         return self._factorise()
 
-    def _ask_first(self) -> _Job | None:
-        """Return the next ask about the first item that waits."""
-        first = next(iter(self._waiting.values()), None)
-        return None if first is None else self._ask_on(first)
-
-    def _ask_on(self, dossier: Dossier) -> _Job | None:
-        variant = self._on_the_way(dossier)
-        return None if variant is None else _Job(dossier.item_id, False, variant)
+    def _ask_on(self, dossier: Dossier | None) -> _Job | None:
+        """Return the next ask about a waiting item, None without one."""
+        variant = None if dossier is None else self._on_the_way(dossier)
+        return None if dossier is None or variant is None else _Job(dossier.item_id, False, variant)
 
     def _on_the_way(self, dossier: Dossier) -> Variant | None:
         """Return what a waiting item lacks to be shared out."""
@@ -377,20 +331,17 @@ class Inquiry:
         budget is just enough for them.
         """
         weights = self._tally.weights
-        for dossier in self._audits.values():
+        for dossier in self._docket.audits.values():
             variant = None if dossier.dropped else dossier.audited(weights)
             if variant is not None:
                 return _Job(dossier.item_id, True, variant)
-        due = len(self._settled) // AUDIT_EVERY - len(self._audits)
+        due = len(self._docket.settled) // AUDIT_EVERY - len(self._docket.audits)
         pressed = self.max_probes - self.probes <= due
-        if due < 1 or not self._candidates or not (self._top or pressed or not self._waiting):
+        item_id = self._docket.candidate
+        if due < 1 or item_id is None or not (self._top or pressed or not self._docket.waiting):
             return None
-        item_id = min(self._candidates, key=self._candidates.__getitem__)
-        variant = self._audit_of(item_id).audited(weights)
+        variant = self._docket.audit(item_id).audited(weights)
         return None if variant is None else _Job(item_id, True, variant)
-
-    def _audit_of(self, item_id: str) -> Dossier:
-        return Dossier(item_id, self.suspects, now=1.0, blessed=1.0, seed=self.seed)
 
     def _complete_all(self) -> _Job | None:
         """Return the next ask on the way to exact shares, while they may settle what is open.
@@ -399,7 +350,7 @@ class Inquiry:
         """
         if not self._is_surveyed or len(self.suspects.paid) > MOST_PAID:
             return None
-        unknown = [one for one in self._won_back() if not one.is_complete]
+        unknown = [one for one in self._docket.won_back if not one.is_complete]
         cost = sum(one.calls_missing() for one in unknown)
         given_up = any(one.dropped for one in unknown)
         if not unknown or given_up or self.probes + cost > self.max_probes:
@@ -412,11 +363,11 @@ class Inquiry:
         if self._is_enough:
             return None
         if len(self.suspects.paid) <= MOST_PAID:
-            for one in self._won_back():
+            for one in self._docket.won_back:
                 variant = None if one.is_complete or one.dropped else one.missing()
                 if variant is not None:
                     return _Job(one.item_id, False, variant)
-        return self._ask_first()
+        return self._ask_on(self._docket.first)
 
     @property
     def _is_enough(self) -> bool:
@@ -424,7 +375,4 @@ class Inquiry:
         if self._top is None:
             return False
         exactly = len(self.suspects.paid) <= MOST_PAID
-        return sum(one.is_complete or not exactly for one in self._won_back()) >= FACTORISE
-
-    def _won_back(self) -> list[Dossier]:
-        return [one for one in self._settled.values() if one.is_won_back]
+        return sum(one.is_complete or not exactly for one in self._docket.won_back) >= FACTORISE
