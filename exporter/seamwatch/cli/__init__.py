@@ -17,7 +17,7 @@ COMMANDS: Mapping[str, str] = {
     "run": "watch the pipelines and serve /metrics",
     "golden": "look after golden sets",
     "score": "ask the live model the whole golden set once and report",
-    "plan": "say what a floor and a rate amount to: delays, false halts, money",
+    "plan": "say what a floor and a rate amount to: time, halts, money",
     "schema": "print the JSON Schema of the configuration",
     "demo": "run a real pipeline, break it, and see what is silent",
 }
