@@ -156,8 +156,9 @@ class PipelineWatch:
                 attributing.end()
                 self._blaming.pace(REST)
             return
-        accuracy = probing.answers.window.accuracy()
-        attributing.observed(accuracy.value if accuracy is not None else None)
+        window = probing.answers.window
+        mean = window.credit() if casework.score == "credit" else window.accuracy()
+        attributing.observed(mean.value if mean is not None else None)
         attributing.begin(standing)
         self._blaming.pace(ASK_EVERY)
 

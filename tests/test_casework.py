@@ -1,0 +1,231 @@
+"""A case is driven by answers in the order asked, at the pace it asks for, and never by a judge
+that is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from seamwatch.config.gate import GateSection
+from seamwatch.errors import Reason
+from seamwatch.evidence import Event, Standing, terms
+from seamwatch.golden import GoldenSet
+from seamwatch.models import AdaptiveLimit, Budget
+from seamwatch.pipeline import Answer, Failure, GoldenItem, Judged, Task, Verdict
+from seamwatch.scoring import Known, Rules
+from seamwatch.store import Journal, Store
+from seamwatch.watch.answers import Answers
+from seamwatch.watch.casework import Casework, Taken
+from seamwatch.watch.ledger import restore, rows_of, terms_row
+from seamwatch.watch.probing import Passes, Probing
+
+NOW = 1_700_000_000.0
+RULES = Rules(Task.MULTICLASS)
+ITEMS = tuple(GoldenItem(f"q{n}", f"question {n}", "yes", slice=f"s{n % 4}") for n in range(40))
+GOLDEN = GoldenSet("d1", Task.MULTICLASS, ITEMS, {f"s{n}": 10 for n in range(4)})
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def casework(clock: Clock, *, rules: Rules = RULES, **gate: object) -> Casework:
+    weighed = terms(
+        probes_per_year=1e6, max_false_halts_per_year=1.0, floor=0.9, slices=GOLDEN.slices
+    )
+    section = GateSection.model_validate({"floor": 0.9} | gate)
+    return Casework(
+        terms=weighed,
+        gate=section,
+        every=10.0,
+        score="verdict",
+        rules=rules,
+        digest=GOLDEN.digest,
+        items=ITEMS,
+        clock=clock,
+        where={"pipeline": "answers"},
+    )
+
+
+def taken(verdict: Verdict, n: int = 0) -> Taken:
+    failed = verdict in (Verdict.ERROR, Verdict.TIMEOUT)
+    answer = Answer(failure=Failure(Reason.TIMEOUT, "late")) if failed else Answer(value="x")
+    credit = None if failed else float(verdict is Verdict.CORRECT)
+    return Taken(Judged(ITEMS[n % 40], answer, verdict, credit, NOW + n), 1, n, False)
+
+
+def feed(case: Casework, verdict: Verdict, count: int) -> list[Event]:
+    return [event for n in range(count) for event in case.take(taken(verdict, n)).events]
+
+
+def test_wrong_answers_make_it_suspect_then_halt_and_the_pace_ten_times_faster() -> None:
+    case = casework(Clock())
+    assert (case.pace, feed(case, Verdict.WRONG, 7)) == (10.0, [Event.SUSPECT])
+    assert case.pace == 1.0
+    assert feed(case, Verdict.WRONG, 1) == [Event.HALT]
+    assert case.state(now=NOW).standing is Standing.HALTED
+    assert case.pace == 1.0
+
+
+def test_stale_refused_and_invalid_answers_count_against_it_errors_and_timeouts_do_not() -> None:
+    for verdict in (Verdict.STALE, Verdict.REFUSED, Verdict.INVALID):
+        assert Event.HALT in feed(casework(Clock()), verdict, 8)
+    case = casework(Clock())
+    assert feed(case, Verdict.ERROR, 500) + feed(case, Verdict.TIMEOUT, 500) == []
+    assert case.state(now=NOW).ratios["floor"] == 0.0
+
+
+def test_it_resumes_when_recovery_is_proven_and_the_halt_is_old_enough() -> None:
+    clock = Clock()
+    case = casework(clock, resume={"min_halt": "300s"})
+    feed(case, Verdict.WRONG, 8)
+    assert feed(case, Verdict.CORRECT, 400) == [Event.RECOVERING, Event.RECOVERED]
+    clock.now += 300
+    assert feed(case, Verdict.CORRECT, 1) == [Event.RESUME]
+    assert case.state(now=clock.now).standing is Standing.RUNNING
+
+
+def test_silence_makes_it_stale_and_lifts_no_halt() -> None:
+    clock = Clock()
+    case = casework(clock)
+    feed(case, Verdict.WRONG, 8)
+    clock.now += 100
+    assert not case.state(now=clock.now).is_stale
+    feed(case, Verdict.TIMEOUT, 3)
+    clock.now += 1
+    state = case.state(now=clock.now)
+    assert (state.is_stale, state.standing) == (True, Standing.HALTED)
+
+
+def test_a_judge_that_is_wrong_makes_it_stale_and_no_answer_counts(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    known = (Known(GoldenItem("c", "", "yes"), Answer(value="yes"), Verdict.WRONG, 3),)
+    case = replace(casework(Clock()), known=known)
+    case.check_judge(1)
+    assert feed(case, Verdict.WRONG, 100) == []
+    state = case.state(now=NOW)
+    assert (state.is_stale, state.judges_right, case.ordinal) == (True, False, 0)
+    assert "the canary of line 3 is judged correct, not wrong" in caplog.text
+    case.known = ()
+    case.check_judge(2)
+    assert case.state(now=NOW).judges_right
+
+
+def test_an_answer_schema_that_no_expected_answer_fits_is_a_broken_judge() -> None:
+    case = casework(Clock(), rules=replace(RULES, json_schema={"type": "number"}))
+    case.check_judge(1)
+    assert not case.judges_right
+
+
+class SlowWhenWrong:
+    """A model whose wrong answers take longer than its right ones."""
+
+    host, version = "model:1", None
+
+    def __init__(self) -> None:
+        self.release = asyncio.Event()
+
+    async def ask(self, item: GoldenItem, *, timeout: float) -> Answer:
+        wrong = int(item.id[1:]) < 20
+        if wrong:
+            await self.release.wait()
+        return Answer(value="no" if wrong else "yes")
+
+    def check(self, item: GoldenItem) -> None:
+        """Every item can be asked."""
+
+
+def probing(model: SlowWhenWrong, case: Casework) -> Probing:
+    return Probing(
+        golden=GOLDEN,
+        rules=RULES,
+        client=model,
+        passes=Passes(GOLDEN, rng=random.Random(3)),
+        limit=AdaptiveLimit(64),
+        budget=Budget(),
+        answers=Answers(40, RULES),
+        timeout=5,
+        clock=case.clock,
+        casework=case,
+    )
+
+
+async def test_answers_become_evidence_in_the_order_asked_however_long_each_takes() -> None:
+    model = SlowWhenWrong()
+    asks = probing(model, casework(Clock()))
+    heard: list[Taken] = []
+    asks.answered = lambda _, one: heard.append(one)
+    for _ in range(40):
+        await asks.probe()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    early = len(heard)
+    model.release.set()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert early < 40  # right answers after the first wrong one waited for it
+    assert [one.position for one in heard] == list(range(40))
+    assert [one.ordinal for one in heard] == list(range(1, 41))
+
+
+async def test_a_kill_forgets_nothing_and_another_configuration_begins_anew(
+    tmp_path: Path,
+) -> None:
+    clock, url = Clock(), f"sqlite:///{tmp_path}/s.db"
+    case = casework(clock)
+    asks = probing(SlowWhenWrong(), case)
+    journal = Journal(url)
+    journal.put(terms_row("answers", case))
+    for n in range(1_205):
+        one = case.take(taken(Verdict.WRONG if n % 40 == 0 else Verdict.CORRECT, n))
+        journal.put(*rows_of("answers", asks, one))
+    assert await journal.flush()
+    feed(case, Verdict.WRONG, 5)  # never written: a kill loses what nobody was told
+    store = await Store.open(url)
+    found = await store.load_evidence("answers")
+    again = casework(clock)
+    assert restore(again, found)
+    assert again.ordinal == 1_205
+    expected = casework(clock)
+    for n in range(1_205):
+        expected.take(taken(Verdict.WRONG if n % 40 == 0 else Verdict.CORRECT, n))
+    assert again.case.state() == expected.case.state()
+    other = casework(clock, rules=replace(RULES, refusals=("no",)))
+    assert not restore(other, found)
+    assert (other.ordinal, other.case.ordinal) == (1_205, 0)
+    await store.close()
+    await journal.close()
+
+
+async def test_a_halt_and_the_resume_after_it_are_there_after_a_kill(tmp_path: Path) -> None:
+    clock, url = Clock(), f"sqlite:///{tmp_path}/s.db"
+    case = casework(clock, resume={"min_halt": "1s"})
+    asks = probing(SlowWhenWrong(), case)
+    journal = Journal(url)
+    journal.put(terms_row("answers", case))
+    told: list[Event] = []
+    for n in range(600):
+        clock.now += 1
+        one = case.take(taken(Verdict.WRONG if n < 8 else Verdict.CORRECT, n))
+        told += one.events
+        journal.put(*rows_of("answers", asks, one))
+    assert await journal.flush()
+    assert told == [
+        Event.SUSPECT, Event.HALT, Event.RECOVERING, Event.RECOVERED, Event.RESUME,
+    ]  # fmt: skip
+    store = await Store.open(url)
+    assert [row.event for row in await store.load_events("answers")] == told
+    again = casework(clock)
+    assert restore(again, await store.load_evidence("answers"))
+    assert again.case.state() == case.case.state()
+    await store.close()
+    await journal.close()
