@@ -10,7 +10,7 @@ from seamwatch.planning.flock import Nulls
 from seamwatch.planning.growth import speed
 from seamwatch.planning.pace import DAY, HOUR
 from seamwatch.planning.planned import Fall, Plan, Setting
-from seamwatch.planning.words import a_year, duration, percent, points
+from seamwatch.planning.words import a_year, count, duration, percent, points
 from seamwatch.scoring.intervals import wilson
 
 NEAR = 0.01  # as close as a suggested floor comes to the baseline
@@ -19,6 +19,7 @@ FEW = 20  # probes of a burst that would not be worth its name
 MOST_HALTS = 12.0  # false halts a year that are ever suggested
 MANY_ITEMS = 1_000_000
 _BURSTING = 0.6  # share of the probes to a halt that are asked while suspect, more or less
+_HARDLY = 1e-6  # a year, of which nobody needs to know the order
 _OFTEN = 0.05  # share of suspect probes of a healthy pipeline that deserves a word
 
 
@@ -44,7 +45,7 @@ def _floor(plan: Plan) -> Iterator[str]:
         return
     probes = Nulls.of(setting.terms, setting.law)
     found = speed(setting.law, probes).halt
-    after = f" after about {found:,.0f} probes" if found < inf else ""
+    after = f" after about {count(found)} probes" if found < inf else ""
     yield (
         f"the floor of {percent(floor)} is not below the baseline of {percent(baseline)}: it halts"
         f"{after} although nothing is wrong; write a floor of at most {percent(baseline - NEAR)}"
@@ -62,31 +63,33 @@ def _never(plan: Plan) -> Iterator[str]:
         yield (
             f"the floor of {percent(floor)} is so low that even a drop of {points(most)} (to"
             f" {percent(baseline - most)}) stays above it: none of these drops ever halts"
-            f"{_instead(setting, most)}"
+            f"{_instead(plan, most)}"
         )
         return
     for fall in never:
         where = "exactly on" if abs(fall.after - floor) < 5e-4 else "above"
         yield (
             f"a drop of {points(fall.loss)} (to {percent(fall.after)}) stays {where} the floor of"
-            f" {percent(floor)} and never halts{_ticketed(fall)}{_instead(setting, fall.loss)}"
+            f" {percent(floor)} and never halts{_ticketed(fall)}{_instead(plan, fall.loss)}"
         )
 
 
 def _ticketed(fall: Fall) -> str:
     probes = fall.ticket.typical
-    return "" if probes is None else f"; it raises a ticket after about {probes:,.0f} probes"
+    return "" if probes is None else f"; it raises a ticket after about {count(probes)} probes"
 
 
-def _instead(setting: Setting, loss: float) -> str:
+def _instead(plan: Plan, loss: float) -> str:
     """Say which floor would halt a drop of *loss*."""
+    setting = plan.setting
     wanted = _up(setting.baseline - loss / 2)
     if not setting.terms.floor < wanted <= setting.baseline - NEAR / 2:
         return "; no floor is between it and the baseline: such a drop is one for tickets"
     probes = _probes(setting, wanted, loss)
     if probes == inf:
         return ""
-    return f"; floor: {percent(wanted)} would halt it after about {probes:,.0f} probes"
+    time = duration(probes * plan.healthy.seconds)
+    return f"; floor: {percent(wanted)} would halt it after about {count(probes)} probes, {time}"
 
 
 def _late(plan: Plan) -> Iterator[str]:
@@ -140,6 +143,8 @@ def _up(floor: float) -> float:
 
 def _period(seconds: float) -> str | None:
     """Return a period to write that is no longer than *seconds*; None below 100 ms."""
+    if seconds >= 120:
+        return f"{int(seconds / 60)}m"
     if seconds >= 1:
         return f"{int(seconds)}s"
     return f"{int(seconds * 10) * 100}ms" if seconds >= 0.1 else None
@@ -166,7 +171,7 @@ def _pace(plan: Plan) -> Iterator[str]:
                 f" in {duration(pace.sustained)}; the slowest of these drops takes"
                 f" {longest:,.0f} probes"
             )
-    if plan.healthy.suspect > _OFTEN:
+    if plan.healthy.suspect > _OFTEN and plan.setting.terms.floor < plan.setting.baseline:
         yield (
             f"evidence hovers so high that {plan.healthy.suspect:.0%} of the probes come in bursts"
             " although nothing is wrong; write a burst.from nearer to 1, a lower floor or a smaller"
@@ -230,6 +235,8 @@ def _enough(baseline: float, floor: float) -> int | None:
 def _resume(plan: Plan) -> Iterator[str]:
     wait, setting = plan.resume.wait, plan.setting
     above = setting.terms.resume_above or setting.terms.floor
+    if above >= setting.baseline:
+        return
     if wait.probes.mean is None:
         yield (
             f"recovery above {percent(above)} is not always proven within {wait.longest:,} probes"
@@ -255,7 +262,7 @@ def _simulation(plan: Plan) -> Iterator[str]:
         "tickets while healthy": plan.false_tickets,
     }
     for name, rate in told.items():
-        if rate is not None and not rate.reliable:
+        if rate is not None and not rate.reliable and rate.value > _HARDLY:
             yield (
                 f"{name}: the simulation is sure of the order of {a_year(rate.value)} only; what is"
                 " promised holds without it"

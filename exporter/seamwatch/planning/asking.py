@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from seamwatch.planning.flock import Flags
-from seamwatch.planning.law import Floats, Integers, Law
+from seamwatch.planning.law import Flags, Floats, Integers, Law
 
 
 class Asking:

@@ -9,9 +9,9 @@ from math import inf
 import numpy as np
 
 from seamwatch.planning.asking import Asking, broken, outcomes
-from seamwatch.planning.flock import Flags, Flock, Nulls
+from seamwatch.planning.flock import Flock, Nulls
 from seamwatch.planning.growth import Speed, speed
-from seamwatch.planning.law import Floats, Integers, Law
+from seamwatch.planning.law import Flags, Floats, Integers, Law
 from seamwatch.planning.pace import Pace
 
 WARM_UP, WARM_ROWS = (
@@ -20,6 +20,7 @@ WARM_UP, WARM_ROWS = (
 )  # healthy probes before the change
 LONGEST = 10_000  # probes after the change that are simulated
 LEAST_ROWS, MOST_ROWS = 120, 400
+MANY_SLICES = 40  # with more of them every row is costly
 LOCAL_ROWS = 200  # of a slice that fails alone: its runs differ less
 ROW_STEPS = 200_000  # of one scenario; slow ones get fewer rows
 COMPACT = 0.75  # rows that ended are thrown out when no more than this share goes on
@@ -63,8 +64,9 @@ def delays(
     """Simulate each of *drops*; the runs of all go side by side in one set of arrays."""
     speeds = [speed(law, nulls, drop.loss, drop.among) for drop in drops]
     flock, asking = _warm(law, nulls, rng)
+    most = MOST_ROWS if nulls.detectors <= MANY_SLICES else LEAST_ROWS
     rows = [
-        min(_rows(one), MOST_ROWS if drop.among is None else LOCAL_ROWS)
+        min(_rows(one), most if drop.among is None else LOCAL_ROWS)
         for one, drop in zip(speeds, drops, strict=True)
     ]
     of = np.repeat(np.arange(len(drops)), rows)

@@ -9,12 +9,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from seamwatch.evidence import HIGHEST_NULL, MIRROR_RHOS, RHOS, WEIGHTS, Terms
-from seamwatch.planning.law import Floats, Integers, Law
-
-Flags = NDArray[np.bool_]
+from seamwatch.planning.law import Flags, Floats, Integers, Law
 
 _RHOS = np.array(RHOS)
 _MIRROR = np.array(MIRROR_RHOS)
@@ -54,6 +51,19 @@ class Nulls:
             recovery=column({key: terms.recovery_bound(key[1]) for key in every}),
             detectors=len(names),
         )
+
+    def at_floor(self, law: Law) -> Law:
+        """Return *law* where each class of items is exactly on its null, as the promise says."""
+        found = law.at_mean(self.terms.floor)
+        for null in np.unique(self.pooled[np.isfinite(self.pooled)]):
+            found = found.at_mean(float(null), self.pooled == null)
+        return found
+
+    def at_bound(self, law: Law) -> Law:
+        """Return *law* exactly at what must be exceeded for a recovery."""
+        known = np.isfinite(self.recovery)
+        bound = float(self.recovery[known].mean())
+        return law.at_mean(min(1.0, max(0.0, bound)), known)
 
     @property
     def has_slices(self) -> bool:

@@ -8,8 +8,8 @@ from math import inf, log
 import numpy as np
 
 from seamwatch.evidence import RHOS
-from seamwatch.planning.flock import Flags, Nulls
-from seamwatch.planning.law import Floats, Law
+from seamwatch.planning.flock import Nulls
+from seamwatch.planning.law import Flags, Floats, Law
 
 _RHOS = np.array(RHOS)
 _NOTHING = 1e-9  # a gain a probe that is only rounding

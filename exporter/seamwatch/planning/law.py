@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from seamwatch.evidence import Blessing
 
-MOST_ITEMS = 1000  # a larger set is thinned: with it, what one pass repeats no longer matters
+MOST_ITEMS = 1000  # a larger set is thinned: by then passes are as good as independent draws ...
+MOST_OF_A_SLICE = 40  # ... but a slice must keep its mean
 SMOOTHING = 0.5  # of an answer, added to the right and to the wrong ones of a class (Jeffreys)
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -95,35 +97,35 @@ class Law:
         """Return the items of one class."""
         return self.subset(np.array([at for at, one in enumerate(self.classes) if one == kind]))
 
-    def thinned(self, rng: np.random.Generator, most: int = MOST_ITEMS) -> Law:
-        """Return at most about *most* items, each slice and class by its share."""
+    def thinned(self, rng: np.random.Generator) -> Law:
+        """Return some of the items of a large set, each slice and class by its share."""
+        most = max(MOST_ITEMS, MOST_OF_A_SLICE * len(self.slices))
         if self.items <= most:
             return self
         # every n-th of the items in order of slice, class and rate keeps all shares and means
-        order = np.lexsort(
-            (rng.random(self.items), self.rates, np.array(self.classes), self.slice_of)
-        )
+        kinds = np.array(self.classes)
+        order = np.lexsort((rng.random(self.items), self.rates, kinds, self.slice_of))
         steps = (np.arange(most) + rng.random()) * (self.items / most)
         return self.subset(np.sort(order[steps.astype(int)]))
 
-    def at_mean(self, mean: float) -> Law:
-        """Return the set where every item keeps the same share, so that the mean is *mean*.
+    def at_mean(self, mean: float, among: Flags | None = None) -> Law:
+        """Return the set changed evenly, so that the mean of all, or of those *among*, is *mean*.
 
-        A mean above the set's own brings every item that much closer to always right.
+        Every item keeps the same share of its right answers; for a mean above the set's own, of
+        its wrong ones.
         """
-        if mean <= self.baseline:
-            share = mean / self.baseline
-            return replace(
-                self,
-                rates=self.rates * share,
-                credits=None if self.credits is None else self.credits * share,
-            )
-        gain = (mean - self.baseline) / max(1e-12, 1 - self.baseline)
-        return replace(
-            self,
-            rates=self.rates + gain * (1 - self.rates),
-            credits=None if self.credits is None else self.credits + gain * (1 - self.credits),
-        )
+        chosen = np.ones(self.items, bool) if among is None else among
+        now = float(self.rates[chosen].mean())
+        if mean <= now:
+            share, lift = mean / now, 0.0
+        else:
+            share = (1 - mean) / max(1e-12, 1 - now)
+            lift = 1 - share
+        rates = np.where(chosen, share * self.rates + lift, self.rates)
+        if self.credits is None:
+            return replace(self, rates=rates)
+        table = np.where(chosen[:, None], share * self.credits + lift, self.credits)
+        return replace(self, rates=rates, credits=table)
 
     def draw(self, items: Integers, uniform: Floats) -> Floats:
         """Return an outcome of each of *items* for *uniform* numbers in [0, 1), shapes (n,)."""

@@ -171,9 +171,9 @@ def plan(setting: Setting, drops: Sequence[float], *, seed: int = 0) -> Plan:
     falls = _falls(setting, law, nulls, scenarios, dice[1])
     cut = len(drops), len(drops) + len(alone)
     healthy = idle(law, nulls, setting.pace, dice[2])
-    at_floor = law.at_mean(setting.terms.floor)
+    at_floor = nulls.at_floor(law)
     slow = idle(at_floor, nulls, setting.pace, dice[3])
-    tickets = ticket_rate(law, setting.terms, dice[4])
+    tickets = ticket_rate(setting.law, setting.terms, dice[4])
     return Plan(
         setting=setting,
         seed=seed,
@@ -191,7 +191,7 @@ def plan(setting: Setting, drops: Sequence[float], *, seed: int = 0) -> Plan:
             for at, fall in zip(tried, falls[cut[1] + 1 :], strict=True)
         ),
         healthy=healthy,
-        false_halts=_a_year(alarm_rate(law, setting.terms, dice[5]), healthy.seconds),
+        false_halts=_a_year(alarm_rate(setting.law, setting.terms, dice[5]), healthy.seconds),
         false_halts_at_floor=_a_year(alarm_rate(at_floor, setting.terms, dice[6]), slow.seconds),
         false_tickets=None if tickets is None else _a_year(tickets, healthy.seconds),
         resume=_resumption(setting, law, nulls, drops, dice[7]),

@@ -27,10 +27,11 @@ from seamwatch.planning.flock import Flock, Nulls
 from seamwatch.planning.law import Floats, Integers, Law
 
 ROWS = 500
-WARM_UP = 400
+WARM_UP = 800
 LONGEST = 3000  # probes under a tilt; see _unfinished
-MOST_ITEMS = 400
-_WEIGHTS, _EQUAL = np.array(WEIGHTS), np.full(len(RHOS), 1 / len(RHOS))
+GRAIN = 100  # credits are told apart in steps of 1 / GRAIN
+MANY_SLICES = 40  # with more of them every run is costly
+_RHOS, _WEIGHTS, _EQUAL = np.array(RHOS), np.array(WEIGHTS), np.full(len(RHOS), 1 / len(RHOS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +58,17 @@ class _Tilts:
 
 def alarm_rate(law: Law, terms: Terms, rng: np.random.Generator) -> Rate:
     """Return how often *terms* halt a pipeline whose answers keep to *law*."""
-    thin = law.thinned(rng, MOST_ITEMS)
-    chances, x, atoms, nulls = _atoms(thin, terms)
+    chances, x, atoms, nulls = _atoms(law, terms)
     tilts = _tilts(chances, x, nulls, atoms)
     if tilts is None:
         return Rate(inf, 0.0)
     if not len(tilts.bet):
         return Rate(0.0, 0.0)
     share = tilts.starts / tilts.starts.sum()
-    of = rng.choice(len(share), size=ROWS, p=share)
+    runs = ROWS if nulls.detectors <= MANY_SLICES else ROWS // 2
+    of = rng.choice(len(share), size=runs, p=share)
     weights = tilts.starts.sum() * _run(chances, x, atoms, nulls, tilts, of, rng)
-    value, error = float(weights.mean()), float(weights.std(ddof=1)) / sqrt(ROWS)
+    value, error = float(weights.mean()), float(weights.std(ddof=1)) / sqrt(runs)
     few = weights.sum() ** 2 / max(float((weights**2).sum()), 1e-300) < 30
     return Rate(value, error, reliable=not few and error < value / 3)
 
@@ -91,27 +92,41 @@ def ticket_rate(law: Law, terms: Terms, rng: np.random.Generator) -> Rate | None
 def _atoms(law: Law, terms: Terms) -> tuple[Floats, Floats, Integers, Nulls]:
     """Return chance, outcome and slice of each kind of probe, and its nulls, shapes (atoms,)."""
     nulls = Nulls.of(terms, law)
-    scores = np.array([[0.0, 1.0]]) if law.credits is None else law.credits
-    chances = np.stack([1 - law.rates, law.rates], axis=1)
-    if law.credits is not None:
-        chances = np.full(law.credits.shape, 1 / law.credits.shape[1])
-    count = chances.shape[1]
-    columns = [law.slice_of, nulls.pooled, nulls.slice]
-    table = np.column_stack(
-        [np.broadcast_to(scores, chances.shape).ravel(), *(np.repeat(c, count) for c in columns)]
-    )
-    found, inverse = np.unique(np.nan_to_num(table, nan=-1.0), axis=0, return_inverse=True)
-    total = np.bincount(inverse.ravel(), weights=chances.ravel() / law.items)
-    likely = total > 0
-    found, total = found[likely], total[likely] / total[likely].sum()
+    scores, chances = _scores(law)
+    columns = [
+        np.repeat(column, scores.shape[1]) for column in (law.slice_of, nulls.pooled, nulls.slice)
+    ]
+    table = np.nan_to_num(np.column_stack([scores.ravel(), *columns]), nan=-1.0)
+    found, inverse = np.unique(table, axis=0, return_inverse=True)
+    weights: Floats = np.bincount(inverse.ravel(), weights=chances.ravel() / law.items)
+    likely = weights > 0
+    found, total = found[likely], weights[likely]
+    total /= total.sum()
+    nothing = np.full(len(found), np.nan)
     held = replace(
         nulls,
         pooled=np.where(found[:, 2] < 0, np.nan, found[:, 2]),
         slice=np.where(found[:, 3] < 0, np.nan, found[:, 3]),
-        ticket=np.full(len(found), np.nan),
-        recovery=np.full(len(found), np.nan),
+        ticket=nothing,
+        recovery=nothing,
     )
     return total, found[:, 0], found[:, 1].astype(int), held
+
+
+def _scores(law: Law) -> tuple[Floats, Floats]:
+    """Return the outcomes of each item and their chances, shapes (items, outcomes).
+
+    A credit becomes the two grid points around it, with chances that keep its mean: a bet on a
+    loss of one part in a hundred would notice if it were moved.
+    """
+    if law.credits is None:
+        scores = np.broadcast_to(np.array([0.0, 1.0]), (law.items, 2))
+        return scores, np.stack([1 - law.rates, law.rates], axis=1)
+    passes = law.credits.shape[1]
+    below = np.floor(law.credits * GRAIN)
+    above = law.credits * GRAIN - below
+    scores = np.concatenate([below, np.minimum(below + 1, GRAIN)], axis=1) / GRAIN
+    return scores, np.concatenate([1 - above, above], axis=1) / passes
 
 
 def _tilts(chances: Floats, x: Floats, nulls: Nulls, slice_of: Integers) -> _Tilts | None:
@@ -129,16 +144,14 @@ def _tilts(chances: Floats, x: Floats, nulls: Nulls, slice_of: Integers) -> _Til
         if share == 0.0:
             continue
         conditional = chances[mine] / share
-        for bet, rho in enumerate(RHOS):
-            gains = np.log1p(rho * (null[mine] - x[mine]) / (1 - null[mine]))
-            if float(conditional @ gains) >= 0:
-                return None
-            theta = _conjugate(conditional, gains)
-            if theta is None:
-                continue
+        gains = np.log1p(_RHOS[:, None] * (null[mine] - x[mine]) / (1 - null[mine]))
+        if float((gains @ conditional).max()) >= 0:
+            return None
+        thetas = _conjugates(conditional, gains)
+        for bet in np.flatnonzero(np.isfinite(thetas)):
             ratio = np.ones(len(x))
-            ratio[mine] = np.exp(theta * gains)
-            rows.append((place, bet, ratio, share, -theta * log(limit)))
+            ratio[mine] = np.exp(thetas[bet] * gains[bet])
+            rows.append((place, int(bet), ratio, share, -float(thetas[bet]) * log(limit)))
     return _stacked(chances, rows)
 
 
@@ -164,22 +177,30 @@ def _stacked(chances: Floats, rows: list[tuple[int, int, Floats, float, float]])
     )
 
 
-def _conjugate(chances: Floats, gains: Floats) -> float | None:
-    """Return theta > 0 with E[exp(theta gain)] = 1; None where no gain is above 0."""
-    if gains.max() <= 0:
-        return None
+def _conjugates(chances: Floats, gains: Floats) -> Floats:
+    """Return theta > 0 with E[exp(theta gain)] = 1 for each row of *gains*; inf where none is.
 
-    def excess(theta: float) -> float:
-        return float(np.log(chances @ np.exp(theta * (gains - gains.max()))) + theta * gains.max())
+    The mean of every row is below 0.
+    """
+    top = gains.max(axis=1)
+    found = np.full(len(gains), inf)
+    rising = top > 0
+    gains, top = gains[rising], top[rising]
 
-    upper = 1.0
-    while excess(upper) <= 0:
-        upper *= 2
-    lower = 0.0
-    for _ in range(60):
+    def excess(theta: Floats) -> Floats:
+        scaled = np.exp(theta[:, None] * (gains - top[:, None])) @ chances
+        found: Floats = np.log(scaled) + theta * top
+        return found
+
+    lower, upper = np.zeros(len(top)), np.ones(len(top))
+    while (excess(upper) <= 0).any():
+        upper = np.where(excess(upper) <= 0, 2 * upper, upper)
+    for _ in range(50):
         middle = (lower + upper) / 2
-        lower, upper = (middle, upper) if excess(middle) <= 0 else (lower, middle)
-    return upper
+        below = excess(middle) <= 0
+        lower, upper = np.where(below, middle, lower), np.where(below, upper, middle)
+    found[rising] = upper
+    return found
 
 
 def _run(

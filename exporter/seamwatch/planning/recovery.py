@@ -8,8 +8,8 @@ from math import inf, sqrt
 import numpy as np
 
 from seamwatch.planning.asking import Asking, broken, outcomes
-from seamwatch.planning.flock import Flags, Mirrors, Nulls
-from seamwatch.planning.law import Floats, Law
+from seamwatch.planning.flock import Mirrors, Nulls
+from seamwatch.planning.law import Flags, Floats, Law
 
 LONGEST = 10_000  # probes after the fix that are simulated
 ROWS = 400
@@ -45,8 +45,7 @@ def false_resume(
 
 def at_the_bound(law: Law, nulls: Nulls, probes: int, rng: np.random.Generator) -> Chance:
     """Return the same for a pipeline that sits exactly on what must be proven to be exceeded."""
-    above = nulls.terms.resume_above or nulls.terms.floor
-    return _chance(_proven(law.at_mean(above), nulls, None, probes, rng))
+    return _chance(_proven(nulls.at_bound(law), nulls, None, probes, rng))
 
 
 def _chance(proven: Floats) -> Chance:
