@@ -20,7 +20,7 @@ from seamwatch.scoring import Known, Rules
 from seamwatch.store import Journal, Store
 from seamwatch.watch.answers import Answers
 from seamwatch.watch.casework import Casework, Taken
-from seamwatch.watch.ledger import restore, rows_of, terms_row
+from seamwatch.watch.ledger import catch_up, kept, restore, rows_of, terms_rows
 from seamwatch.watch.probing import Passes, Probing
 
 NOW = 1_700_000_000.0
@@ -184,14 +184,14 @@ async def test_a_kill_forgets_nothing_and_another_configuration_begins_anew(
     case = casework(clock)
     asks = probing(SlowWhenWrong(), case)
     journal = Journal(url)
-    journal.put(terms_row("answers", case))
+    journal.put(*terms_rows("answers", case, digest="d1"))
     for n in range(1_205):
         one = case.take(taken(Verdict.WRONG if n % 40 == 0 else Verdict.CORRECT, n))
         journal.put(*rows_of("answers", asks, one))
     assert await journal.flush()
     feed(case, Verdict.WRONG, 5)  # never written: a kill loses what nobody was told
     store = await Store.open(url)
-    found = await store.load_evidence("answers")
+    found = await kept(store, "answers")
     again = casework(clock)
     assert restore(again, found)
     assert again.ordinal == 1_205
@@ -211,7 +211,7 @@ async def test_a_halt_and_the_resume_after_it_are_there_after_a_kill(tmp_path: P
     case = casework(clock, resume={"min_halt": "1s"})
     asks = probing(SlowWhenWrong(), case)
     journal = Journal(url)
-    journal.put(terms_row("answers", case))
+    journal.put(*terms_rows("answers", case, digest="d1"))
     told: list[Event] = []
     for n in range(600):
         clock.now += 1
@@ -225,7 +225,54 @@ async def test_a_halt_and_the_resume_after_it_are_there_after_a_kill(tmp_path: P
     store = await Store.open(url)
     assert [row.event for row in await store.load_events("answers")] == told
     again = casework(clock)
-    assert restore(again, await store.load_evidence("answers"))
+    assert restore(again, await kept(store, "answers"))
     assert again.case.state() == case.case.state()
+    await store.close()
+    await journal.close()
+
+
+async def test_other_terms_forget_the_evidence_and_not_the_halt(tmp_path: Path) -> None:
+    clock, url = Clock(), f"sqlite:///{tmp_path}/s.db"
+    case = casework(clock)
+    asks = probing(SlowWhenWrong(), case)
+    journal = Journal(url)
+    journal.put(*terms_rows("answers", case, digest="d1"))
+    for n in range(8):
+        journal.put(*rows_of("answers", asks, case.take(taken(Verdict.WRONG, n))))
+    assert await journal.flush()
+    stored = await Store.open(url)
+    for rules in (replace(RULES, refusals=("no",)), replace(RULES, refusals=("no", "none"))):
+        other = casework(clock, rules=rules)  # twice, as nothing may come in between
+        assert not restore(other, await kept(stored, "answers"))
+        assert other.state(now=NOW).standing is Standing.HALTED
+        journal.put(*terms_rows("answers", other, digest="d1"))
+        assert await journal.flush()
+    assert feed(other, Verdict.CORRECT, 400) == [Event.RECOVERING, Event.RECOVERED]
+    await stored.close()
+    await journal.close()
+
+
+async def test_a_halt_that_the_store_tells_late_stands(tmp_path: Path) -> None:
+    clock, url = Clock(), f"sqlite:///{tmp_path}/s.db"
+    before = casework(clock)
+    asks = probing(SlowWhenWrong(), before)
+    journal = Journal(url)
+    journal.put(*terms_rows("answers", before, digest="d1"))
+    for n in range(8):
+        journal.put(*rows_of("answers", asks, before.take(taken(Verdict.WRONG, n))))
+    assert await journal.flush()
+    late = casework(clock)
+    late.is_recalled = False  # the store could not be read at the start
+    late_asks = probing(SlowWhenWrong(), late)
+    for n in range(50):
+        one = late.take(taken(Verdict.CORRECT, n))
+        assert one.ordinal is None
+        journal.put(*rows_of("answers", late_asks, one))
+    assert list(terms_rows("answers", late, digest="d1")) == []
+    assert await journal.flush()
+    store = await Store.open(url)
+    catch_up(late, await kept(store, "answers"))
+    assert late.state(now=NOW).standing is Standing.HALTED
+    assert (late.ordinal, late.is_recalled) == (8, True)
     await store.close()
     await journal.close()

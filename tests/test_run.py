@@ -37,6 +37,12 @@ class World:
         self.asked: list[str] = []
         self.hangs = asyncio.Event()
         self.port = 0
+        self.clicks = "0.95"
+
+    async def query(self, _: web.Request) -> web.Response:
+        found = [{"metric": {}, "value": [time.time(), self.clicks]}]
+        data = {"resultType": "vector", "result": found}
+        return web.json_response({"status": "success", "data": data})
 
     async def meta(self, _: web.Request) -> web.Response:
         now = time.time()
@@ -65,6 +71,7 @@ class World:
             [
                 web.get("/meta", self.meta),
                 web.get("/hang", self.hang),
+                web.get("/api/v1/query", self.query),
                 web.post("/answer", self.answer),
             ]
         )
@@ -340,6 +347,61 @@ async def test_a_kill_loses_no_version_that_was_on_disk(tmp_path: Path, world: W
     async with exporter(config) as running:
         page = await running.page(WINDOW)
         assert sample(page, WINDOW) > 0
+
+
+STANDING = 'seamwatch_evidence_standing{pipeline="answers",standing='
+GATE = "    gate: {floor: 90%, resume: {min_halt: 100ms}}\n"
+
+
+async def test_wrong_answers_halt_it_and_a_kill_does_not_lift_the_halt_but_recovery_does(
+    tmp_path: Path, world: World
+) -> None:
+    config = configure(tmp_path, world, extra=GATE)
+    async with exporter(config) as running:
+        await running.page(f'{STANDING}"running"}} 1.0', f"{WINDOW} 40.0")
+        world.label = "no"
+        page = await running.page(f'{STANDING}"halted"}} 1.0')
+        assert sample(page, 'seamwatch_evidence_ratio{detector="floor",pipeline="answers"}') == 1.0
+        await asyncio.sleep(0.5)  # the journal writes behind
+        assert await running.end(signal.SIGKILL) == -signal.SIGKILL
+    config.write_text(config.read_text().replace("every: 20ms", "every: 1h"))
+    async with exporter(config) as running:
+        await running.page(f'{STANDING}"halted"}} 1.0')
+        assert await running.end() == 0
+    world.label = "yes"
+    config.write_text(config.read_text().replace("every: 1h", "every: 20ms"))
+    async with exporter(config) as running:
+        await running.page(f'{STANDING}"running"}} 1.0')
+        assert "above the floor again" in running.log.read_text()
+
+
+async def test_a_gate_whose_floor_cannot_be_told_is_refused_at_the_start(
+    tmp_path: Path, world: World
+) -> None:
+    config = configure(tmp_path, world, extra="    gate: {}\n")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "seamwatch", "run", "--config", str(config),
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
+    assert process.returncode == 2
+    assert "pipelines.answers: gate.floor is not set" in errors.decode()
+
+
+async def test_a_signal_from_live_traffic_is_a_quality_check_and_unknown_when_it_is_silent(
+    tmp_path: Path, world: World
+) -> None:
+    base = f"http://127.0.0.1:{world.port}"
+    signal_ = f"{{promql: clicks, url: {base}, at_least: 0.9, every: 100ms}}"
+    config = configure(tmp_path, world, extra=f"    quality: {{signals: {{clicks: {signal_}}}}}\n")
+    met = 'seamwatch_quality_met{check="clicks",pipeline="answers"}'
+    async with exporter(config) as running:
+        await running.page(f"{met} 1.0")
+        world.clicks = "0.5"
+        target = 'seamwatch_pipeline_target_met{pipeline="answers",slo="quality"}'
+        await running.page(f"{met} 0.0", f"{target} 0.0")
+        world.clicks = "NaN"
+        await running.until("/metrics", lambda _, text: met not in text)
 
 
 @pytest.mark.parametrize("fault", ["rubbish", "directory", "locked"])

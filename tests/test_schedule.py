@@ -183,3 +183,45 @@ async def test_ending_the_schedule_ends_what_runs() -> None:
     async with running(schedule):
         await asyncio.wait_for(started.wait(), 10)
     assert ended.is_set()
+
+
+async def test_a_faster_pace_does_not_wait_for_the_old_one() -> None:
+    schedule, counter, done, first = Schedule(), {}, asyncio.Event(), asyncio.Event()
+    run = counted(counter, "a", done)
+
+    async def told() -> bool:
+        first.set()
+        return await run()
+
+    job = Job(told, every=1000.0)
+    schedule.add([job])  # the first run comes at once, as nothing else needs its turn
+    async with running(schedule):
+        await asyncio.wait_for(first.wait(), 10)
+        job.pace(0.001)
+        await asyncio.wait_for(done.wait(), 10)
+    assert counter["a"] >= 3
+
+
+async def test_a_job_whose_pace_changes_while_it_runs_is_never_started_twice() -> None:
+    schedule, running_now, most = Schedule(), 0, 0
+    done, gate = asyncio.Event(), asyncio.Event()
+
+    async def run() -> bool:
+        nonlocal running_now, most
+        running_now += 1
+        most = max(most, running_now)
+        job.pace(0.001 if gate.is_set() else 0.002)
+        gate.set()
+        await asyncio.sleep(0.002)
+        running_now -= 1
+        runs.append(1)
+        if len(runs) >= 20:
+            done.set()
+        return True
+
+    runs: list[int] = []
+    job = Job(run, every=0.01)
+    schedule.add([job])
+    async with running(schedule):
+        await asyncio.wait_for(done.wait(), 10)
+    assert most == 1

@@ -22,7 +22,7 @@ from seamwatch.sources import Reach
 from seamwatch.store import Finding, Journal, Store
 from seamwatch.watch import PipelineWatch, Watch
 from seamwatch.watch.casework import Taken
-from seamwatch.watch.ledger import rows_of, terms_row
+from seamwatch.watch.ledger import catch_up, kept, rows_of, terms_rows
 from seamwatch.watch.plan import Plan, Remembered, Tools, is_same, plan, watched
 from seamwatch.watch.probing import Probing
 from seamwatch.watch.recall import recall
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 KEEP_PROBES = 30 * 86400.0  # seconds that the probe log reaches back
 PRUNE_EVERY = 3600.0  # seconds
+CATCH_UP_EVERY = 1.0  # seconds
 
 
 class Exporter:
@@ -126,6 +127,7 @@ class Exporter:
                 self._journal.run(),
                 self._own.watch_loop(),
                 self._prune(),
+                self._catch_up(),
                 self._stop.wait(),
             )
         ]
@@ -237,9 +239,9 @@ class Exporter:
 
     def _note_terms(self, pipeline: str, watching: PipelineWatch) -> None:
         """Write down by which terms the evidence is weighed from here on."""
-        casework = watching.probing.casework if watching.probing is not None else None
-        if self._journal is not None and casework is not None:
-            self._journal.put(terms_row(pipeline, casework))
+        casework, judging = watching.casework, watching.judging
+        if self._journal is not None and casework is not None and judging is not None:
+            self._journal.put(*terms_rows(pipeline, casework, digest=judging.golden.digest))
 
     def _write_all(self) -> None:
         """Write down all histories: the database was lost, and a new one knows none."""
@@ -256,6 +258,23 @@ class Exporter:
         except StoreError as error:
             log.error("nothing is remembered from before: %s", error)
             return None
+
+    async def _catch_up(self) -> None:
+        """Read what the store kept of cases that began while it could not be read."""
+        assert self._journal is not None
+        while True:
+            await asyncio.sleep(CATCH_UP_EVERY)
+            for name, watching in list(self._watch.pipelines.items()):
+                casework = watching.casework
+                if casework is None or casework.is_recalled:
+                    continue
+                try:
+                    found = await kept(await self._journal.store(), name)
+                except StoreError:
+                    break  # the journal tells of it
+                if self._watch.pipelines.get(name) is watching:
+                    catch_up(casework, found)
+                    self._note_terms(name, watching)
 
     async def _prune(self) -> None:
         """Keep the probe log short, for ever."""

@@ -76,6 +76,7 @@ class Casework:
     last_valid: float = field(init=False)  # wall clock of the last probe that counted
     counts: Counter[Event] = field(default_factory=Counter)
     judges_right: bool = True
+    is_recalled: bool = True  # what the store kept has been read; until then nothing is written
     _turn: int = 0  # every other probe may be focused
 
     def __post_init__(self) -> None:
@@ -130,7 +131,8 @@ class Casework:
         events += self._resume(now)
         if events:
             self._note(events, now)
-        return replace(taken, ordinal=self.ordinal, probe=probe, events=events)
+        ordinal = self.ordinal if self.is_recalled else None
+        return replace(taken, ordinal=ordinal, probe=probe, events=events)
 
     def probe(self, judged: Judged, *, focused: bool) -> Probe:
         """Return what the case sees of *judged*: no text, only how good it was."""
@@ -169,18 +171,38 @@ class Casework:
         self.case, self.offset = case, offset
         self.since = self.since if since is None else since
 
-    def take_over(self, before: Casework) -> bool:
-        """Keep the case of *before* if it is weighed alike, else its place; say which."""
-        alike = before.key == self.key
-        if alike:
+    def begin_anew(self, before: Case | None, *, ordinal: int) -> None:
+        """Weigh by these terms from *ordinal* on; a halt by the terms *before* stands.
+
+        Nothing but proof of recovery, or a person, lifts a halt: other words in a file do not.
+        """
+        self.offset = ordinal
+        log.warning(
+            "the evidence starts anew: it is weighed by other terms", extra=dict(self.where)
+        )
+        self._keep_halted(before)
+
+    def catch_up(self, before: Case | None, *, ordinal: int, since: float | None) -> None:
+        """Take what the store says only now: a halt stands, all else is older than what we know."""
+        self.offset, self.is_recalled = ordinal, True
+        if not self.case.halted and self._keep_halted(before) and since is not None:
+            self.since = since
+
+    def _keep_halted(self, before: Case | None) -> bool:
+        if before is None or not before.halted:
+            return False
+        halt = {"standing": Standing.HALTED.value, "halt": before.state()["halt"]}
+        self.case = Case.restored(self.terms, Case(self.terms).state() | halt)
+        return True
+
+    def take_over(self, before: Casework) -> None:
+        """Keep the case of *before* if it is weighed alike, else begin anew where it ended."""
+        self.since, self.is_recalled = before.since, before.is_recalled
+        if before.key == self.key:
             self.restore(before.case, offset=before.offset, since=before.since)
             self.last_valid, self.counts = before.last_valid, before.counts
         else:
-            self.offset = before.ordinal
-            log.warning(
-                "the evidence starts anew: it is weighed by other terms", extra=dict(self.where)
-            )
-        return alike
+            self.begin_anew(before.case, ordinal=before.ordinal)
 
     def _resume(self, now: float) -> tuple[Event, ...]:
         if not self.case.recovered or now - self.since < self.gate.resume.min_halt:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import orjson
 
 from seamwatch.errors import StoreError
+from seamwatch.evidence import Case
 from seamwatch.store import (
     Asked,
     Checkpoint,
@@ -16,6 +18,7 @@ from seamwatch.store import (
     EvidenceRow,
     Pass,
     Row,
+    Store,
     TermsRow,
     restored_case,
 )
@@ -25,11 +28,36 @@ from seamwatch.watch.probing import Probing
 log = logging.getLogger(__name__)
 
 CHECKPOINT_EVERY = 1000  # probes; a replay begins at one of them
+RECENT = 100  # events that are looked through for the last change of standing
 
 
-def terms_row(pipeline: str, casework: Casework) -> TermsRow:
-    """Return the terms in force from the next probe on."""
-    return TermsRow(pipeline, casework.key, casework.terms_text, casework.offset, casework.clock())
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the store had of one pipeline's case."""
+
+    evidence: Evidence
+    since: float | None = None  # wall clock at which it came to stand as it does
+
+
+async def kept(store: Store, pipeline: str) -> Kept:
+    """Return what *store* has of the case of *pipeline*; raises StoreError."""
+    evidence = await store.load_evidence(pipeline)
+    events = await store.load_events(pipeline, limit=RECENT) if evidence.terms else []
+    changes = [row.at for row in events if row.event in STANDS_ANEW]
+    return Kept(evidence, max(changes, default=None))
+
+
+def terms_rows(pipeline: str, casework: Casework, *, digest: str) -> Iterator[Row]:
+    """Yield the terms in force from the next probe on, and the state that they begin with."""
+    if not casework.is_recalled:
+        return
+    now, key = casework.clock(), casework.key
+    yield TermsRow(pipeline, key, casework.terms_text, casework.offset, now)
+    yield EvidenceRow(pipeline, digest, key, casework.ordinal, _state(casework), now)
+
+
+def _state(casework: Casework) -> str:
+    return orjson.dumps(casework.case.state()).decode()
 
 
 def rows_of(pipeline: str, probing: Probing, taken: Taken) -> Iterator[Row]:
@@ -62,7 +90,7 @@ def rows_of(pipeline: str, probing: Probing, taken: Taken) -> Iterator[Row]:
 
 def _case_rows(pipeline: str, digest: str, casework: Casework, taken: Taken) -> Iterator[Row]:
     ordinal, at = casework.ordinal, taken.judged.at
-    state = orjson.dumps(casework.case.state()).decode()
+    state = _state(casework)
     yield EvidenceRow(pipeline, digest, casework.key, ordinal, state, at)
     if ordinal % CHECKPOINT_EVERY == 0:
         yield Checkpoint(pipeline, casework.key, ordinal, state)
@@ -77,24 +105,37 @@ def _detail(casework: Casework) -> str:
     return orjson.dumps(said).decode()
 
 
-def restore(casework: Casework, found: Evidence) -> bool:
+def restore(casework: Casework, found: Kept) -> bool:
     """Put *casework* where the kill found it; say whether there was something to go on with.
 
-    Under other terms than before it begins anew, but goes on counting. So it does, after an error
-    in the log, with what cannot be used.
+    Under other terms than before it begins anew, but goes on counting, and a halt stands. It
+    begins anew as well where the log cannot be used, which is logged.
     """
-    casework.offset = found.ordinal
-    if found.terms is None or found.terms.terms != casework.key:
+    evidence = found.evidence
+    casework.offset = evidence.ordinal
+    case = _case(casework, evidence)
+    if case is None or evidence.terms is None:
         return False
+    if evidence.missing:
+        log.error("%d probes are not in the log", evidence.missing, extra=dict(casework.where))
+    since = casework.since if found.since is None else found.since
+    if evidence.terms.terms != casework.key:
+        casework.since = since
+        casework.begin_anew(case, ordinal=evidence.ordinal)
+        return False
+    casework.restore(case, offset=evidence.ordinal - case.ordinal, since=since)
+    return True
+
+
+def catch_up(casework: Casework, found: Kept) -> None:
+    """Tell *casework*, which began without the store, what the store had."""
+    case = _case(casework, found.evidence)
+    casework.catch_up(case, ordinal=found.evidence.ordinal, since=found.since)
+
+
+def _case(casework: Casework, evidence: Evidence) -> Case | None:
     try:
-        case = restored_case(found)
+        return restored_case(evidence)
     except StoreError as error:
         log.error("%s", error, extra=dict(casework.where))
-        return False
-    if case is None:
-        return False
-    if found.missing:
-        log.error("%d probes are not in the log", found.missing, extra=dict(casework.where))
-    changes = [row.at for row in found.events if row.event in STANDS_ANEW]
-    casework.restore(case, offset=found.ordinal - case.ordinal, since=max(changes, default=None))
-    return True
+        return None

@@ -18,7 +18,7 @@ from seamwatch.pipeline import Failure, Observation, Pipeline, Reading
 from seamwatch.snapshot import Snapshot, ThresholdState
 from seamwatch.sources import Source
 from seamwatch.watch.attributing import Attributing
-from seamwatch.watch.casework import Taken
+from seamwatch.watch.casework import Casework, Taken
 from seamwatch.watch.examining import Examined, examine
 from seamwatch.watch.judging import Judging
 from seamwatch.watch.probing import Answered, Probing
@@ -94,6 +94,11 @@ class PipelineWatch:
             self._blaming = Job(self._blame, REST)
             jobs.append(self._blaming)
         return [*jobs, *self.signals.jobs()]
+
+    @property
+    def casework(self) -> Casework | None:
+        """The evidence of the pipeline; None without a gate."""
+        return self.probing.casework if self.probing is not None else None
 
     @property
     def _examine_every(self) -> float:

@@ -20,12 +20,12 @@ from seamwatch.models import AdaptiveLimit
 from seamwatch.pipeline import Answer, Judged
 from seamwatch.quality import QualityRules
 from seamwatch.sources import Reach
-from seamwatch.store import Asked, Evidence, Finding
+from seamwatch.store import Asked, Finding
 from seamwatch.watch.answers import Answers
 from seamwatch.watch.attributing import Attributing
 from seamwatch.watch.casework import Casework
 from seamwatch.watch.judging import Judging, judging_of
-from seamwatch.watch.ledger import restore
+from seamwatch.watch.ledger import Kept, restore
 from seamwatch.watch.one import PipelineWatch
 from seamwatch.watch.probing import Answered, Passes, Probing
 from seamwatch.watch.signals import Signals
@@ -53,7 +53,7 @@ class Remembered:
     position: int = 0
     window: tuple[Asked, ...] = ()  # oldest first
     asked_at: tuple[float, ...] = ()  # wall clock of the last day's probes
-    evidence: Evidence | None = None
+    case: Kept | None = None  # None: the store could not be read
     finding: Finding | None = None  # of the last attribution
 
 
@@ -247,8 +247,9 @@ def _casework(
         blessing=judging.blessing,
         known=judging.known,
     )
-    if remembered.evidence is not None:
-        restore(casework, remembered.evidence)
+    casework.is_recalled = remembered.case is not None
+    if remembered.case is not None:
+        restore(casework, remembered.case)
     return casework
 
 

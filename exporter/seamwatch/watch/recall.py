@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from seamwatch.store import Store
+from seamwatch.watch.ledger import kept
 from seamwatch.watch.plan import Plan, Remembered
 
 DAY = 86400.0  # seconds: the longest window of a budget
@@ -38,7 +39,7 @@ async def recall(
             interrupted.position if interrupted else 0,
             tuple(await store.load_window(name, items.digest, size)) if interrupted else (),
             asked_at.get(name, ()),
-            await store.load_evidence(name) if judging.terms is not None else None,
+            await kept(store, name) if judging.terms is not None else None,
             findings.get(name),
         )
     return found
