@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from seamwatch.config.fields import Limit, Name, Period, Ratio, Regexes, Section
 from seamwatch.config.reach import HttpTarget
+from seamwatch.quality import too_slow
+
+
+def _quick(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    for pattern in patterns:
+        if (wrong := too_slow(pattern)) is not None:
+            raise ValueError(wrong)
+    return patterns
 
 
 class RefusalSection(Section):
@@ -68,7 +76,7 @@ class QualitySection(Section):
     """How often the model may decline a question that has an answer."""
     max_length: Annotated[int, Field(gt=0)] | None = None
     """Characters of an answer, at most."""
-    forbids: Regexes = ()
+    forbids: Annotated[Regexes, AfterValidator(_quick)] = ()
     """Regular expressions that no answer may match anywhere, in Python's syntax."""
     signals: dict[Name, SignalSection] = Field(default_factory=dict)
     """Figures about live traffic by name, read from Prometheus."""

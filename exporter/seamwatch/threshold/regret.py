@@ -32,6 +32,7 @@ class Regret:
 
     estimate: float  # corrected for optimism; a little under 0 where there is nothing to win
     lower: float  # 95 %, one-sided: above 0 the threshold is out of tune
+    # (with several answers an item up to half a point too low at 100 items, for the same reason)
     apparent: float  # best minus now on these very items: too high, for people who wonder
     best: float  # the threshold in the middle of the best ones
     n: int  # items
