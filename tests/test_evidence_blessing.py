@@ -51,6 +51,13 @@ def test_the_solid_mean_leaves_out_the_pass_that_made_an_item_solid() -> None:
     ]
 
 
+def test_the_few_outcomes_of_a_slice_are_taken_with_one_failure_more() -> None:
+    slices = {"q0": "a", "q1": "a", "q2": "b"}
+    found = blessing((1.0, 1.0), (0.0, 0.0), (1.0, 1.0), slices=slices).slice_class_means
+    assert found["a"] == pytest.approx({"solid": 2 / 3, "flaky": 0.0})
+    assert found["b"] == pytest.approx({"solid": 2 / 3})
+
+
 @given(
     rows=st.lists(st.lists(st.sampled_from([0.0, 1.0]), min_size=3, max_size=3), min_size=1),
     order=st.permutations(range(3)),

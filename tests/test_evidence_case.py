@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seamwatch.evidence import Case, Event, Items, Probe, Standing, Terms, replay
+from seamwatch.evidence import Case, Detector, Event, Items, Probe, Standing, Terms, replay
 
 PLAIN = Terms(limit=1e6, floor=0.9)
 SLICED = Terms(
@@ -28,6 +28,7 @@ SLICED = Terms(
     ticket_floor=0.93,
     resume_limit=200.0,
 )
+EAGER = replace(SLICED, limit=100.0, ticket_limit=100.0, resume_limit=10.0)
 NEVER = replace(SLICED, limit=1e200, ticket_limit=1e200, focus_at=0.01)
 
 RATIOS = st.floats(0.0, 1.0)
@@ -58,19 +59,21 @@ def through_json(state: dict[str, Any]) -> dict[str, Any]:
 def test_serial_replayed_and_restored_anywhere_are_the_same_bit_for_bit(
     history: list[Probe], cut: int, resumed: set[int]
 ) -> None:
-    serial = Case(SLICED)
+    serial = Case(EAGER)
     events = []
     for probe in history:
         events += [(serial.ordinal, event) for event in serial.take(probe)]
         if serial.ordinal in resumed:
             events += [(serial.ordinal, event) for event in serial.resume()]
-    replayed, found = replay(SLICED, history, resumes=resumed - {0})
-    first, before = replay(SLICED, history[:cut], resumes=resumed - {0})
+    replayed, found = replay(EAGER, history, resumes=resumed - {0})
+    first, before = replay(EAGER, history[:cut], resumes=resumed - {0})
     state = through_json(first.state())
-    second, after = replay(SLICED, history[cut:], state, resumes=resumed - {0})
+    second, after = replay(EAGER, history[cut:], state, resumes=resumed - {0})
     assert found == before + after == events
     assert replayed.state() == second.state() == serial.state()
     assert second.ratio == serial.ratio
+    assert second.recovered == serial.recovered
+    assert second.severity == serial.severity
     assert second.worst_slice == serial.worst_slice
     assert second.focus_slice == serial.focus_slice
 
@@ -80,6 +83,19 @@ def test_a_resume_that_came_after_the_state_was_kept_is_replayed() -> None:
     again, events = replay(PLAIN, [Probe(0.0)], through_json(halted.state()), resumes={8})
     assert events == [(8, Event.RESUME)]
     assert again.standing is Standing.RUNNING
+
+
+def test_what_was_known_at_the_halt_and_that_it_is_over_survive_a_restart() -> None:
+    case = Case(SLICED)
+    while not case.halted:
+        case.take(Probe(0.0, "b", "solid"))
+    while not case.recovered:
+        case.take(Probe(1.0, "b", "solid"))
+    again = Case.restored(SLICED, through_json(case.state()))
+    assert again.recovered
+    assert again.worst_slice == "b"
+    assert again.severity == case.severity is not None
+    assert again.recovery_ratio == case.recovery_ratio == 1.0
 
 
 def test_the_state_of_other_terms_or_of_another_version_is_refused() -> None:
@@ -121,7 +137,7 @@ def test_no_choice_of_the_next_probe_makes_evidence_grow_by_more_than_one_while_
 
 @given(history=HISTORIES, slice_=st.sampled_from(["a", "b"]), x=RATIOS)
 def test_a_focused_probe_moves_its_slice_alone(history: list[Probe], slice_: str, x: float) -> None:
-    case, _ = replay(SLICED, history)
+    case, _ = replay(EAGER, history)
     before = case.state()
     case.take(Probe(x, slice_, "solid", focused=True))
     after = case.state()
@@ -137,7 +153,7 @@ def test_a_focused_probe_moves_its_slice_alone(history: list[Probe], slice_: str
 def test_an_error_counts_and_changes_nothing_else(
     history: list[Probe], slice_: str, focused: bool
 ) -> None:
-    case, _ = replay(SLICED, history)
+    case, _ = replay(EAGER, history)
     before = case.state()
     assert case.take(Probe(None, slice_, "solid", focused)) == ()
     counted = {"ordinal": before["ordinal"] + 1, "errors": before["errors"] + 1}
@@ -201,6 +217,14 @@ def test_an_outage_is_suspected_then_halts_and_says_how_bad_it_was() -> None:
     assert case.recovery_ratio == 0.0
 
 
+def test_it_halts_with_the_first_probe_that_brings_the_evidence_to_the_limit() -> None:
+    case, detector = Case(PLAIN), Detector()
+    while detector.take(0.87, 0.9) < PLAIN.limit:
+        assert Event.HALT not in case.take(Probe(0.87))
+        assert case.s == detector.s
+    assert Event.HALT in case.take(Probe(0.87))
+
+
 def test_suspicion_ends_lower_than_it_began() -> None:
     case, events = taken(PLAIN, *[0.0] * 5)
     assert events == [Event.SUSPECT]
@@ -219,6 +243,8 @@ def test_a_halted_case_hears_no_more_accusations_and_recovers_only_by_evidence()
         case.take(Probe(0.0, "b", "solid"))
     assert case.worst_slice == "b"
     assert case.slice_ratios == {}
+    assert case.s == 0.0
+    assert case.state()["pooled"] == [0.0] * 12
     assert case.focus_slice is None
     ticket = case.baseline_ratio
     for _ in range(500):
@@ -265,7 +291,12 @@ def test_one_dead_slice_is_named_and_focused_on_and_the_pooled_evidence_alone_is
         case.take(Probe(0.0 if name == "s4" else float(rng.random() < 0.94), name))
     assert case.focus_slice == case.worst_slice == "s4"
     assert case.slice_ratios["s4"] == max(case.slice_ratios.values())
-    wholly = Case(Terms(limit=1e6, floor=0.9, slice_floors=floors, focus=True))
-    while not wholly.halted:
-        assert wholly.focus_slice is None  # all of the set broke: there is nothing to focus on
-        wholly.take(Probe(0.0, f"s{wholly.ordinal % 10}"))
+
+
+def test_where_all_of_the_set_broke_there_is_no_slice_to_focus_on() -> None:
+    floors = {f"s{at}": 0.86 for at in range(10)}
+    case = Case(Terms(limit=1e100, floor=0.9, slice_floors=floors, focus=True, focus_at=0.02))
+    for turn in range(200):
+        assert case.focus_slice is None
+        case.take(Probe(float(turn // 10 % 2), f"s{turn % 10}"))  # every slice is right in half
+    assert min(case.slice_ratios.values()) > case.terms.focus_at

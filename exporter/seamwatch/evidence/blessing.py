@@ -155,8 +155,12 @@ class Blessing:
 
     @cached_property
     def slice_class_means(self) -> Mapping[str, Mapping[str, float]]:
-        """The mean of each class within each named slice, leaving one pass out."""
-        return {name: self._left_out(ids) for name, ids in self._by_slice.items()}
+        """The mean of each class within each named slice, leaving one pass out, one failure added.
+
+        A class of a slice has few outcomes: without the added failure, those that happened to go
+        well would set a null that the slice cannot keep.
+        """
+        return {name: self._left_out(ids, failures=1) for name, ids in self._by_slice.items()}
 
     @cached_property
     def _by_slice(self) -> Mapping[str, list[str]]:
@@ -177,7 +181,7 @@ class Blessing:
     def _class_of(self, outcomes: Iterable[float]) -> str:
         return SOLID if min(outcomes) >= (self.baseline or 0.0) - _ROUNDING else FLAKY
 
-    def _left_out(self, ids: Iterable[str]) -> Mapping[str, float]:
+    def _left_out(self, ids: Iterable[str], *, failures: int = 0) -> Mapping[str, float]:
         found: dict[str, list[float]] = {SOLID: [], FLAKY: []}
         for i in ids:
             answered = [x for x in self.credit[i] if x is not None]
@@ -185,7 +189,7 @@ class Blessing:
                 continue
             for at, x in enumerate(answered):
                 found[self._class_of(answered[:at] + answered[at + 1 :])].append(x)
-        return {kind: fsum(xs) / len(xs) for kind, xs in found.items() if xs}
+        return {kind: fsum(xs) / (len(xs) + failures) for kind, xs in found.items() if xs}
 
 
 def _mean(values: Iterable[float]) -> float | None:
