@@ -1,6 +1,6 @@
 """How often attribution names the right suspect, and what it costs; on simulated golden sets.
 
-``python benchmarks/attribution.py [--runs 1000]`` prints, with fixed seeds and Monte-Carlo standard
+``python benchmarks/attribution.py [--runs 400]`` prints, with fixed seeds and Monte-Carlo standard
 errors: the real `Inquiry` under its default budget, with a wide one, strict, and on a small set
 that is asked as a whole; then the other ways to name a suspect, on the same items.
 
@@ -299,7 +299,7 @@ def stop(gains: NDArray[np.float64]) -> tuple[int | None, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--runs", type=int, default=400)
     runs = parser.parse_args().runs
     start = time.process_time()
     print(f"\nInquiry as it comes (c = .95, 300 calls); flake {FLAKE:.0%}, {runs} runs\n{HEAD}")

@@ -6,7 +6,7 @@ Pure. Variants are bit masks, as in `shapley`.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -75,10 +75,11 @@ class Dossier:
         self.errors = 0  # in a row
         self.suspects = suspects
         self.results: dict[int, float] = {0: now}
-        self.again: float | None = None  # a fresh result: without repairs, or of an audit with all
+        self.fresh: dict[int, float] = {}  # results asked for once more, by variant
         order = list(suspects.paid)
         random.Random(f"{seed}:{item_id}").shuffle(order)
         self.order = tuple(order)
+        self._contributions: tuple[float, ...] | None = None  # as long as no result comes in
         self._prefixes = [0]
         for one in order:
             self._prefixes.append(self._prefixes[-1] | 1 << one)
@@ -86,7 +87,7 @@ class Dossier:
     @property
     def is_begun(self) -> bool:
         """Say whether anything was found out about it."""
-        return len(self.results) > 1 or self.again is not None
+        return len(self.results) > 1 or bool(self.fresh)
 
     @property
     def gain(self) -> float | None:
@@ -106,9 +107,14 @@ class Dossier:
         return len(self.results) == 1 << len(self.suspects.names)
 
     @property
+    def was_chance(self) -> bool | None:
+        """Say whether it is right now without any repair; None if it was not asked again."""
+        return self.fresh[0] - self.now > SAME if 0 in self.fresh else None
+
+    @property
     def contradicts_itself(self) -> bool:
         """Say whether chance may have had a hand: it changed unrepaired, or a repair broke it."""
-        if self.again is not None and abs(self.again - self.now) > SAME:
+        if abs(self.fresh.get(0, self.now) - self.now) > SAME:
             return True
         bits = [1 << one for one in range(len(self.suspects.names))]
         return any(
@@ -120,15 +126,19 @@ class Dossier:
     def take(self, variant: Variant, result: float) -> None:
         """Note the *result* of a variant, a ratio in [0, 1]."""
         self.errors = 0
+        self._contributions = None
         if variant.again:
-            self.again = result
+            self.fresh[variant.mask] = result
         self.results[variant.mask] = result
 
-    def wanted(self, *, again: bool, whole: bool, weights: Sequence[float]) -> Variant | None:
+    def wanted(
+        self, *, doubts: Collection[int], whole: bool, weights: Sequence[float]
+    ) -> Variant | None:
         """Return the next variant on the way to a permutation estimate, None when it is there.
 
         Args:
-            again: also ask an item that was won back once more without repairs.
+            doubts: what to ask once more of an item that was won back: without repairs (0), with
+                all of them; as long as it still looks won back.
             whole: ask each step of the permutation, also between results that are the same.
             weights: how much each repair is suspected, by bit; it only chooses the order.
         """
@@ -137,8 +147,9 @@ class Dossier:
             return self._variant(everything)
         if not self.is_won_back:
             return None
-        if again and self.again is None:
-            return Variant(0, again=True)
+        for mask in (0, everything):
+            if mask in doubts and mask not in self.fresh:
+                return Variant(mask, again=True)
         return self._step(whole, weights)
 
     def audited(self, weights: Sequence[float]) -> Variant | None:
@@ -151,7 +162,7 @@ class Dossier:
             return self._variant(everything)
         if not self.is_broken:
             return None
-        if self.again is None:
+        if everything not in self.fresh:
             return Variant(everything, again=True)
         return self._step(False, weights)
 
@@ -163,7 +174,7 @@ class Dossier:
 
     def missing(self) -> Variant | None:
         """Return the next variant on the way to exact values, None when all are known."""
-        if self.again is None:
+        if 0 not in self.fresh:
             return Variant(0, again=True)
         for mask in range(1 << len(self.suspects.names)):
             if mask not in self.results:
@@ -173,7 +184,7 @@ class Dossier:
     def calls_missing(self) -> int:
         """Return how many calls `missing` will cost in all."""
         paid = {mask & self.suspects.paid_mask for mask in self.results}
-        return (1 << len(self.suspects.paid)) - len(paid) + (self.again is None)
+        return (1 << len(self.suspects.paid)) - len(paid) + (0 not in self.fresh)
 
     def contributions(self) -> tuple[float, ...] | None:
         """Return what each repair won back, None before that can be said at all.
@@ -181,14 +192,9 @@ class Dossier:
         Exact where every variant is known, else along the permutation. They add up to `gain`; all
         are 0 where the repairs together change nothing, or not enough to go after.
         """
-        if self.gain is None:
-            return None
-        if self.is_complete:
-            return exact(self.results, len(self.suspects.names))
-        if abs(self.gain) <= SAME:
-            return (0.0,) * len(self.suspects.names)
-        steps = self._filled()
-        return None if steps is None else along(steps, self.order, self.suspects.free)
+        if self._contributions is None and self.gain is not None:
+            self._contributions = self._shared_out(self.gain)
+        return self._contributions
 
     def state(self) -> dict[str, Any]:
         """Return all that was noted as plain values."""
@@ -197,7 +203,7 @@ class Dossier:
             "now": self.now,
             "blessed": self.blessed,
             "results": {str(mask): result for mask, result in self.results.items()},
-            "again": self.again,
+            "fresh": {str(mask): result for mask, result in self.fresh.items()},
             "dropped": self.dropped,
             "errors": self.errors,
         }
@@ -209,10 +215,18 @@ class Dossier:
             state["item"], suspects, now=state["now"], blessed=state["blessed"], seed=seed
         )
         dossier.results = {int(mask): result for mask, result in state["results"].items()}
-        dossier.again = state["again"]
+        dossier.fresh = {int(mask): result for mask, result in state["fresh"].items()}
         dossier.dropped = state["dropped"]
         dossier.errors = state["errors"]
         return dossier
+
+    def _shared_out(self, gain: float) -> tuple[float, ...] | None:
+        if self.is_complete:
+            return exact(self.results, len(self.suspects.names))
+        if abs(gain) <= SAME:
+            return (0.0,) * len(self.suspects.names)
+        steps = self._filled()
+        return None if steps is None else along(steps, self.order, self.suspects.free)
 
     def _variant(self, mask: int) -> Variant:
         """Return *mask* as something to ask; free where its paid repairs were sent before."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from seamwatch.attribution.dossier import SAME, Dossier, Suspects
+from seamwatch.attribution.dossier import Dossier, Suspects
 from seamwatch.attribution.shapley import interactions
 from seamwatch.attribution.shares import (
     Attribution,
@@ -34,14 +34,14 @@ class Tally:
         self.confidence = confidence
         self.strict = strict
         self._contributions: dict[str, tuple[float, ...]] = {}  # of the items won back
-        self._tried: set[str] = set()  # without those that were wrong by chance only
+        self._tried: set[str] = set()
         self._fresh: set[str] = set()  # asked again unrepaired
         self._chance: set[str] = set()  # of these, right again
         self._contradictions: set[str] = set()
 
     @property
     def tried(self) -> int:
-        """Items asked with all repairs that were not wrong by chance only."""
+        """Items asked with all repairs."""
         return len(self._tried)
 
     @property
@@ -67,12 +67,11 @@ class Tally:
         contributions = dossier.contributions()
         if contributions is None:
             return
-        if dossier.again is not None:
+        self._tried.add(name)
+        if dossier.was_chance is not None:
             self._fresh.add(name)
-        if dossier.again is not None and dossier.again - dossier.now > SAME:
+        if dossier.was_chance:
             self._chance.add(name)
-        else:
-            self._tried.add(name)
         if dossier.contradicts_itself:
             self._contradictions.add(name)
         if dossier.is_won_back or name in self._contributions:
@@ -80,10 +79,17 @@ class Tally:
         if not dossier.is_won_back:
             self._contributions.pop(name, None)
 
-    def wants_fresh(self, enough: int, chance: float) -> bool:
-        """Say whether items won back should be asked again, as they may be wrong by chance only."""
-        fresh = len(self._fresh)
-        return fresh < enough or len(self._chance) > chance * fresh
+    def doubts(self, *, enough: int, chance: float, much: float) -> tuple[int, ...]:
+        """Return the variants that items won back should be asked for once more.
+
+        Without repairs, until *enough* were, and as long as a ratio of more than *chance* of them
+        turns out right all the same; with all repairs too where that is more than *much*: then
+        that they were won back may be chance as well.
+        """
+        fresh, by_chance = len(self._fresh), len(self._chance)
+        if by_chance > much * fresh:
+            return (0, self.suspects.all)
+        return (0,) if fresh < enough or by_chance > chance * fresh else ()
 
     def top(self) -> str | None:
         """Return the name of the leader if it beats every rival, and nothing at all; else None."""
@@ -263,14 +269,14 @@ def _outcome(
     if not done:
         return Outcome.OPEN
     few = tally.tried >= AT_LEAST and tally.won_back < EXPLAINED * tally.tried
-    if tally.leads_by_nothing(exact=exact) and (few or exact):
+    if tally.leads_by_nothing(exact=exact) and (few or exact or len(tally.suspects.names) == 1):
         return Outcome.UNEXPLAINED
     return Outcome.UNDECIDED
 
 
 def _is_audited(dossier: Dossier) -> bool:
     """Say whether an audit came to an end: the item held, or broke twice."""
-    return dossier.gain is not None and (dossier.again is not None or not dossier.is_broken)
+    return dossier.gain is not None and (bool(dossier.fresh) or not dossier.is_broken)
 
 
 def _broken(audits: Sequence[Dossier], names: Sequence[str]) -> dict[str, float]:

@@ -29,9 +29,12 @@ MOST_PAID = 4
 AUDIT_EVERY = 10
 """One right item is audited for so many discordant ones that were tried."""
 
-FRESH, CHANCE = 8, 0.1
-"""Items won back are asked once more unrepaired until FRESH were, and as long as more than this
-ratio of them turned out to be wrong by chance only."""
+FRESH = 8
+"""Items won back that are asked once more without repairs, in case they were wrong by chance."""
+
+CHANCE, MUCH = 0.1, 0.2
+"""As long as a larger ratio of them was wrong by chance only, all are; above MUCH they are asked
+once more with all repairs too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +322,7 @@ class Inquiry:
     def _on_the_way(self, dossier: Dossier) -> Variant | None:
         """Return what a waiting item lacks to be shared out."""
         return dossier.wanted(
-            again=self._tally.wants_fresh(FRESH, CHANCE),
+            doubts=self._tally.doubts(enough=FRESH, chance=CHANCE, much=MUCH),
             whole=self.strict,
             weights=self._tally.weights,
         )
