@@ -67,9 +67,13 @@ def _never(plan: Plan) -> Iterator[str]:
         )
         return
     for fall in never:
-        where = "exactly on" if abs(fall.after - floor) < 5e-4 else "above"
+        where = "stays above"
+        if abs(fall.after - floor) < 5e-4:
+            where = "stays exactly on"
+        elif fall.after < floor:
+            where = "ends too close under"
         yield (
-            f"a drop of {points(fall.loss)} (to {percent(fall.after)}) stays {where} the floor of"
+            f"a drop of {points(fall.loss)} (to {percent(fall.after)}) {where} the floor of"
             f" {percent(floor)} and never halts{_ticketed(fall)}{_instead(plan, fall.loss)}"
         )
 

@@ -116,9 +116,9 @@ class Flock:
         suspicion = self.pooled @ _WEIGHTS
         if self.weight:
             self._take_slices(items, x, slice_of)
-            slices = self.weight * self.slice_s.sum(axis=1)
-            s = (1.0 - self.weight) * s + slices
-            suspicion = (1.0 - self.weight) * suspicion + slices
+            s = (1.0 - self.weight) * s + self.weight * self.slice_s.sum(axis=1)
+            worst = self.weight * self.slice_s.max(axis=1)
+            suspicion = np.maximum((1.0 - self.weight) * suspicion, worst)
         self.s = s
         self.suspicion = suspicion
         limit = np.where(self.suspect, self._calm_at, self._suspect_at)

@@ -56,6 +56,11 @@ class Setting:
         """The mean outcome while healthy, as blessed or assumed."""
         return self.law.baseline if self.terms.baseline is None else self.terms.baseline
 
+    def slice_baseline(self, at: int) -> float:
+        """Return the mean outcome of a slice while healthy."""
+        known = self.terms.slice_baselines.get(self.law.slices[at])
+        return float(self.law.rates[self.law.slice_of == at].mean()) if known is None else known
+
     @property
     def interval(self) -> Estimate:
         """What the set says of the questions that it is a sample of."""
@@ -184,7 +189,7 @@ def plan(setting: Setting, drops: Sequence[float], *, seed: int = 0) -> Plan:
             SliceFailure(
                 name=law.slices[at],
                 items=int(setting.law.sizes[at]),
-                baseline=float(law.rates[law.slice_of == at].mean()),
+                baseline=setting.slice_baseline(at),
                 floor=setting.terms.slice_floors.get(law.slices[at]),
                 dead=fall,
             )

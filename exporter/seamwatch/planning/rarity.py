@@ -98,10 +98,10 @@ def _atoms(law: Law, terms: Terms) -> tuple[Floats, Floats, Integers, Nulls]:
     ]
     table = np.nan_to_num(np.column_stack([scores.ravel(), *columns]), nan=-1.0)
     found, inverse = np.unique(table, axis=0, return_inverse=True)
-    weights: Floats = np.bincount(inverse.ravel(), weights=chances.ravel() / law.items)
+    weights = np.bincount(inverse.ravel(), weights=chances.ravel() / law.items).astype(float)
     likely = weights > 0
-    found, total = found[likely], weights[likely]
-    total /= total.sum()
+    found = found[likely]
+    total: Floats = np.asarray(weights[likely] / weights.sum(), dtype=np.float64)
     nothing = np.full(len(found), np.nan)
     held = replace(
         nulls,
@@ -110,7 +110,7 @@ def _atoms(law: Law, terms: Terms) -> tuple[Floats, Floats, Integers, Nulls]:
         ticket=nothing,
         recovery=nothing,
     )
-    return total, found[:, 0], found[:, 1].astype(int), held
+    return total, found[:, 0].astype(np.float64), found[:, 1].astype(np.int64), held
 
 
 def _scores(law: Law) -> tuple[Floats, Floats]:
