@@ -126,7 +126,7 @@ def way(s: float, limit: float) -> float:
 @pytest.mark.parametrize("items", list(Items))
 @pytest.mark.parametrize("credit", [False, True])
 def test_the_recovery_of_many_runs_is_that_of_the_real_case(items: Items, credit: bool) -> None:
-    law, held = blessed(blessing(credit=credit), items=items)
+    law, held = blessed(blessing(160, credit=credit), items=items)
     rng = np.random.default_rng(3)
     case = Case(held)
     while not case.halted:
@@ -529,6 +529,19 @@ def test_a_slice_that_fails_alone_is_planned_where_the_drop_fits_into_it() -> No
     assert 200 < (one.local[0].halt.probes.mean or inf) < 3000
     assert [found.name for found in one.slices] == ["s0", "s1", "s2", "s3", "s4"]
     assert all((found.dead.halt.probes.mean or inf) < 200 for found in one.slices)
+
+
+def test_sentinels_that_are_none_or_few_are_told() -> None:
+    law, held = blessed(blessing(60, credit=True), items="sentinels")
+    one = plan(Setting(law=law, terms=held, pace=MINUTE, blessed=True), (0.23,))
+    assert one.outage.halt.typical is None
+    assert one.false_halts.value == 0
+    assert advice(one)[0].startswith(
+        "none of the 60 items counts with gate.items: sentinels: nothing can halt"
+    )
+    law, held = blessed(blessing(160, credit=True), items="sentinels")
+    few = replace(one, setting=replace(one.setting, law=law, terms=held))
+    assert "items count with gate.items: sentinels; write items: item_aware" in told(few)
 
 
 def test_a_recovery_that_outlasts_its_promise_is_told() -> None:

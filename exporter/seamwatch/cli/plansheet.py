@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from seamwatch.planning import advice
+from seamwatch.planning import DAY, advice
 from seamwatch.planning.words import a_year, count, duration, large, percent, points
 
 if TYPE_CHECKING:
@@ -271,6 +271,9 @@ def _costs(plan: Plan) -> Iterator[str]:
         share = plan.healthy.suspect
         text += f"; {'less than 0.01%' if share < 1e-4 else f'{share:.2%}'} of them in bursts"
     yield text
+    most = DAY / setting.pace.sustained
+    text = f"a day suspicious or halted: up to {count(most)} probes"
+    yield text + (f", {money(most * setting.cost)}" if setting.cost else "")
     if setting.inquiry_probes is None:
         yield "naming a suspect: nothing is asked, no repairs are configured"
         return
@@ -359,6 +362,7 @@ def _document(plan: Plan) -> dict[str, Any]:
             "probes": plan.healthy.probes_a_day,
             "cost": plan.daily_cost,
             "burst_share": plan.healthy.suspect,
+            "most_probes": DAY / setting.pace.sustained,
         },
         "inquiry": {
             "max_probes": setting.inquiry_probes,

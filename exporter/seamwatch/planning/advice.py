@@ -19,6 +19,7 @@ FEW = 20  # probes of a burst that would not be worth its name
 MOST_HALTS = 12.0  # false halts a year that are ever suggested
 MANY_ITEMS = 1_000_000
 _BURSTING = 0.6  # share of the probes to a halt that are asked while suspect, more or less
+_MANY = 0.5  # of the items, that should count
 _HARDLY = 1e-6  # a year, of which nobody needs to know the order
 _OFTEN = 0.05  # share of suspect probes of a healthy pipeline that deserves a word
 
@@ -27,6 +28,7 @@ def advice(plan: Plan) -> tuple[str, ...]:
     """Return what the user should know before relying on *plan*, gravest first."""
     setting = plan.setting
     return (
+        *_counting(plan.setting),
         *_floor(plan),
         *_never(plan),
         *_late(plan),
@@ -36,6 +38,22 @@ def advice(plan: Plan) -> tuple[str, ...]:
         *_resume(plan),
         *_simulation(plan),
     )
+
+
+def _counting(setting: Setting) -> Iterator[str]:
+    """Warn where most items cannot be evidence, because their class is unknown or not asked for."""
+    found = Nulls.of(setting.terms, setting.law).counting
+    if found == 0:
+        yield (
+            f"none of the {setting.items:,} items counts with gate.items:"
+            f" {setting.terms.items.value}: nothing can halt; write items: plain, or bless the set"
+            " again with more passes"
+        )
+    elif found < _MANY * setting.items:
+        yield (
+            f"only {found:,} of {setting.items:,} items count with gate.items:"
+            f" {setting.terms.items.value}; write items: item_aware or plain to use the others"
+        )
 
 
 def _floor(plan: Plan) -> Iterator[str]:
@@ -55,6 +73,8 @@ def _floor(plan: Plan) -> Iterator[str]:
 def _never(plan: Plan) -> Iterator[str]:
     setting = plan.setting
     floor, baseline = setting.terms.floor, setting.baseline
+    if not Nulls.of(setting.terms, setting.law).counting:
+        return
     never = [fall for fall in plan.falls if fall.halt.first_order is None]
     if not never or floor >= baseline:
         return

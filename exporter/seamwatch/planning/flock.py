@@ -62,8 +62,15 @@ class Nulls:
     def at_bound(self, law: Law) -> Law:
         """Return *law* exactly at what must be exceeded for a recovery."""
         known = np.isfinite(self.recovery)
+        if not known.any():
+            return law
         bound = float(self.recovery[known].mean())
         return law.at_mean(min(1.0, max(0.0, bound)), known)
+
+    @property
+    def counting(self) -> int:
+        """How many items can be evidence."""
+        return int((np.isfinite(self.pooled) | np.isfinite(self.slice)).sum())
 
     @property
     def has_slices(self) -> bool:

@@ -42,7 +42,6 @@ class Setting:
     false_resumes: float = 0.05  # promised at most a halt ...
     halted_probes: int = 1000  # ... of so many probes
     min_halt: float = 0.0  # seconds
-    halts_bursting: bool = False  # whether a halted pipeline is asked at the rate of a burst
     inquiry_probes: int | None = None  # of one attribution, at most; None: no repairs
     inquiry_probes_a_day: int | None = None
 
@@ -241,7 +240,8 @@ def _resumption(
     setting: Setting, law: Law, nulls: Nulls, drops: Sequence[float], rng: np.random.Generator
 ) -> Resumption:
     probes = recovery(law, nulls, rng)
-    step = setting.pace.sustained if setting.halts_bursting else setting.pace.drip
+    # a halted pipeline is asked at the rate of a burst, and has used up what the budget left
+    step = setting.pace.sustained
     known = np.isfinite(probes)
     seconds = np.where(known, np.maximum(probes * step, setting.min_halt), inf)
     above = setting.terms.resume_above or setting.terms.floor
