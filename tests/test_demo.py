@@ -341,13 +341,13 @@ def test_another_model_under_the_asked_name_is_shown_where_it_answers() -> None:
 @pytest.mark.parametrize(
     ("missed", "words"),
     [
-        ({"freshness": False, "accuracy": True}, "data are too old"),
-        ({"accuracy": False, "freshness": True}, "answers are wrong"),
+        ({"freshness": False, "accuracy": True}, "data too old"),
+        ({"accuracy": False, "freshness": True}, "answers wrong"),
         (
             {"accuracy": False, "freshness": False},
-            "answers are wrong, data are too old",
+            "answers wrong, data too old",
         ),
-        ({"availability": False}, "answers do not come"),
+        ({"availability": False}, "no answers"),
     ],
 )
 def test_the_sentence_says_what_is_missed_and_no_more(missed: dict[str, bool], words: str) -> None:
@@ -364,7 +364,7 @@ HALTED = Evidence("halted", 1.0, 0.0, 0.25, 0.91, 0.94)
 
 
 def test_suspects_are_shown_with_team_share_and_interval_and_small_ones_are_left_out() -> None:
-    decided = Blame("decided", (LATE, CACHE, SMALL, OTHER))
+    decided = Blame("decided", 90.0, False, (LATE, CACHE, SMALL, OTHER))
     text = block(seen(evidence=HALTED, blame=decided))
     assert "evidence    HALTED" in text
     assert "late-data (data)           10.0 points  (8.1 to 11.9)" in text
@@ -373,18 +373,24 @@ def test_suspects_are_shown_with_team_share_and_interval_and_small_ones_are_left
     assert "embedding-skew" not in text
 
 
+def test_suspects_of_a_case_that_is_over_are_called_the_past() -> None:
+    text = block(seen(blame=Blame("decided", 90.0, True, (LATE,))))
+    assert "past case   late-data (data)" in text
+    assert "suspects" not in text
+
+
 def test_a_tie_and_what_nobody_explains_are_called_what_they_are() -> None:
-    tie = seen(evidence=HALTED, blame=Blame("undecided", (LATE, TUNED, CACHE)))
+    tie = seen(evidence=HALTED, blame=Blame("undecided", 90.0, False, (LATE, TUNED, CACHE)))
     assert "undecided between late-data and wrong-threshold" in block(tie)
-    nobody = seen(evidence=HALTED, blame=Blame("unexplained", (OTHER,)))
+    nobody = seen(evidence=HALTED, blame=Blame("unexplained", 90.0, False, (OTHER,)))
     assert "unexplained: no repair wins back what is lost" in block(nobody)
 
 
 def test_circumstantial_suspects_are_named_as_such_and_only_without_measured_ones() -> None:
     hints = (("decision", "product", "tuned_on_another_version"),)
-    text = block(seen(blame=Blame(None, (), hints)))
+    text = block(seen(blame=Blame(circumstantial=hints)))
     assert "decision (product)         circumstantial: tuned on another version" in text
-    assert "circumstantial" not in block(seen(blame=Blame("decided", (LATE,), hints)))
+    assert "circumstantial" not in block(seen(blame=Blame("decided", 90.0, False, (LATE,), hints)))
 
 
 def test_evidence_says_how_far_a_halt_is_and_nothing_without_a_gate() -> None:
@@ -403,11 +409,11 @@ def test_evidence_says_how_far_a_halt_is_and_nothing_without_a_gate() -> None:
         (StageSeen(3e7, None, 2.0, (), "index"), "older than index, fresh job"),
         (StageSeen(3.0, None, None, ("tuned on another x",), None), "tuned on another x"),
         (StageSeen(None, 20.0, 2.0, (), None), ""),
-        (StageSeen(3.0, 20.0, 2.0, (), None, 1053.0, 1204.0), "151 of 1204 rows gone"),
+        (StageSeen(3.0, 20.0, 2.0, (), None, 1053.0, 1204.0), "151 rows gone"),
         (StageSeen(3.0, 20.0, 2.0, (), None, 1204.0, 1204.0), ""),
         (
             StageSeen(3.0, None, None, (), None, threshold=Threshold(0.64, 0.25, 0.1, 0.08)),
-            "0.64 costs 10.0 points (best: 0.25)",
+            "0.64 costs 10.0 points",
         ),
         (
             StageSeen(3.0, None, None, (), None, threshold=Threshold(0.3, 0.25, 0.003, -0.01)),
@@ -444,7 +450,7 @@ def worst() -> Seen:
         met={"accuracy": False, "freshness": False},
         silent_failure=True,
         evidence=HALTED,
-        blame=Blame("undecided", (LATE, TUNED, CACHE, OTHER)),
+        blame=Blame("undecided", 90.0, False, (LATE, TUNED, CACHE, OTHER)),
     )
 
 

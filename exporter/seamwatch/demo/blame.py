@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from seamwatch.demo.exposed import Page
 
-UNEXPLAINED = "unexplained"  # the suspect that is what no repair wins back
+UNEXPLAINED = "unexplained"  # in place of a name: what no repair wins back
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class Evidence:
     to_recovery: float | None = None  # while halted
     floor: float | None = None  # accuracy under which it halts
     baseline: float | None = None  # accuracy when the golden set was blessed
+    stale: bool = False  # it says nothing of now
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,9 @@ class Blame:
     """What attribution found so far."""
 
     outcome: str | None = None  # open, decided, undecided, unexplained
-    suspects: tuple[Suspect, ...] = ()  # the largest share first
+    questions: float | None = None  # asked for it, beside the probes
+    is_past: bool = False  # nothing is suspicious any more
+    suspects: tuple[Suspect, ...] = ()  # the largest share first, what nobody explains last
     circumstantial: tuple[tuple[str, str, str], ...] = ()  # suspect, team, reason; no shares
 
 
@@ -62,6 +65,7 @@ def evidence(page: Page) -> Evidence:
         to_recovery=page.one("evidence_ratio", detector="recovery"),
         floor=page.one("golden_accuracy_floor_ratio"),
         baseline=page.one("golden_accuracy_baseline_ratio"),
+        stale=page.one("evidence_stale") == 1,
     )
 
 
@@ -79,11 +83,19 @@ def blame(page: Page) -> Blame:
         )
         for labels, share in page.all("suspect_loss_ratio", bound="estimate")
     ]
+    suspects.sort(key=lambda one: -one.share)
+    nobody = page.one("attribution_unexplained_ratio", bound="estimate")
+    if nobody is not None:
+        bounds = [
+            page.one("attribution_unexplained_ratio", bound=bound) for bound in ("lower", "upper")
+        ]
+        suspects.append(Suspect(UNEXPLAINED, "", nobody, bounds[0], bounds[1], top=False))
     outcomes = page.named("attribution_outcome", "outcome")
     return Blame(
         outcome=outcomes[0] if outcomes else None,
-        # what nobody explains comes last, however large
-        suspects=tuple(sorted(suspects, key=lambda one: (one.name == UNEXPLAINED, -one.share))),
+        questions=page.one("attribution_questions"),
+        is_past=page.one("attribution_ended_timestamp_seconds") is not None,
+        suspects=tuple(suspects),
         circumstantial=tuple(
             (labels["suspect"], labels["team"], labels["reason"])
             for labels, value in page.all("suspect_circumstantial")

@@ -126,7 +126,7 @@ def _whole(seen: Seen, *, brief: bool) -> Table:
     from rich.text import Text
 
     table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True, min_width=len("accuracy"))
+    table.add_column(no_wrap=True, min_width=len("past case"))
     table.add_column(no_wrap=brief, overflow="ellipsis" if brief else "fold")
     for what, figure, holds in end_to_end(seen, brief=brief):
         style = "" if holds is None else "green" if holds else "bold red"

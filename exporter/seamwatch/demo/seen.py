@@ -62,7 +62,7 @@ class Seen:
     declared: str | None  # the version that the model stage says it serves
     met: Mapping[str, bool]  # objective -> whether its target holds; missing where undecided
     silent_failure: bool | None
-    quality: Mapping[str, float] = field(default_factory=dict)  # check -> ratio
+    quality: Mapping[str, float] = field(default_factory=dict)  # check -> share of the answers
     evidence: Evidence = field(default_factory=Evidence)
     blame: Blame = field(default_factory=Blame)
 
@@ -94,7 +94,11 @@ def look(running: Running) -> Seen:
         declared=declared[0] if declared else None,
         met={labels["slo"]: value == 1 for labels, value in page.all("pipeline_target_met")},
         silent_failure=_claim(page.one("pipeline_silent_failure")),
-        quality={labels["check"]: value for labels, value in page.all("quality_ratio")},
+        quality={
+            labels["check"]: value
+            for labels, value in page.all("quality_ratio", bound="estimate")
+            if page.all("quality_ratio", check=labels["check"], bound="upper")
+        },
         evidence=evidence(page),
         blame=blame(page),
     )

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from seamwatch.demo.blame import UNEXPLAINED, Suspect, Threshold
+from seamwatch.demo.blame import UNEXPLAINED, Suspect
 from seamwatch.demo.seen import Seen, StageSeen
 
+SMALLEST = 0.005  # of the answers: a smaller share of a loss is not worth a line
 PARTED = 86400.0  # seconds of data age that make a row stand out
 STALE_JOB = 15.0  # a job age under this is "just now" beside a data age of days
 
 _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 _MISSED = {
-    "accuracy": "answers are wrong",
-    "quality": "answers fail their checks",
-    "availability": "answers do not come",
-    "freshness": "data are too old",
+    "accuracy": "answers wrong",
+    "quality": "checks fail",
+    "availability": "no answers",
+    "freshness": "data too old",
 }
 
 
@@ -38,8 +39,8 @@ def points(ratio: float | None) -> str:
 def note(seen: StageSeen) -> str:
     """Say what is wrong with a stage's seams, empty where nothing is known to be."""
     parts = [f"{', '.join(seen.answered_by)} answers in its name"] if seen.answered_by else []
-    if seen.rows is not None and seen.rows_before is not None and seen.rows < seen.rows_before:
-        parts.append(f"{seen.rows_before - seen.rows:.0f} of {seen.rows_before:.0f} rows gone")
+    if seen.threshold is not None and seen.threshold.lower > 0:
+        parts.append(f"{seen.threshold.value:.2f} costs {points(seen.threshold.regret)} points")
     parts += seen.skewed
     age, job = seen.data_age, seen.job_age
     if age is not None and age > PARTED:
@@ -49,17 +50,9 @@ def note(seen: StageSeen) -> str:
             parts.append(f"{old}, fresh job" if fresh else old)
     elif age is not None and seen.limit is not None and age > seen.limit:
         parts.append(f"over its limit of {span(seen.limit)}")
-    if seen.threshold is not None and seen.threshold.lower > 0:
-        parts.append(costs(seen.threshold))
+    if seen.rows is not None and seen.rows_before is not None and seen.rows < seen.rows_before:
+        parts.append(f"{seen.rows_before - seen.rows:.0f} rows gone")
     return "; ".join(parts)
-
-
-def costs(threshold: Threshold) -> str:
-    """Say what a threshold costs beside the best one."""
-    return (
-        f"{threshold.value:.2f} costs {points(threshold.regret)} points"
-        f" (best: {threshold.best:.2f})"
-    )
 
 
 def verdict(seen: Seen) -> str:
@@ -103,6 +96,8 @@ def evidence(seen: Seen) -> str | None:
     words = {"halted": "HALTED", "suspect": "SUSPECT"}.get(
         found.standing or "", found.standing or "?"
     )
+    if found.stale:
+        words += ", STALE: no valid answers lately"
     if found.standing in ("halted", "recovering"):
         way = f"  {_whole(found.to_recovery)} of the way back" if found.to_recovery else ""
         return f"{words}{way}  (shadow: stops nothing)"
@@ -114,14 +109,14 @@ def outcome(seen: Seen) -> str | None:
     """Say what attribution has come to, None before it began or where there is no loss."""
     found = seen.blame
     tops = [one.name for one in found.suspects if one.top]
-    if found.outcome == "decided":
-        return None  # the table shows it
     if found.outcome == "undecided":
         between = f" between {' and '.join(tops)}" if len(tops) > 1 else ""
         return f"undecided{between}"
     if found.outcome == "unexplained":
         return "unexplained: no repair wins back what is lost"
-    return "still asking" if found.outcome == "open" else None
+    if found.outcome == "open":
+        return f"still asking, {found.questions or 0:.0f} questions so far"
+    return None
 
 
 def suspect(one: Suspect) -> str:
@@ -137,7 +132,7 @@ def suspects(seen: Seen, most: int) -> list[tuple[str, str, bool]]:
     if words := outcome(seen):
         rows.append(("", words, False))
     for one in seen.blame.suspects:
-        if one.top or (one.upper or one.share) >= 0.005:  # half a point: what could round to one
+        if one.top or one.share >= SMALLEST:
             who = one.name if one.name == UNEXPLAINED else f"{one.name} ({one.team})"
             rows.append((who, suspect(one), one.top))
     if not rows:
@@ -161,7 +156,8 @@ def end_to_end(seen: Seen, *, brief: bool = False) -> list[tuple[str, str, bool 
         rows.append(("evidence", words, calm))
     for at, (who, what, top) in enumerate(suspects(seen, 5 if brief else 7)):
         figure = f"{who:<27}{what}" if who else what
-        rows.append(("" if at else "suspects", figure, False if top else None))
+        named = "past case" if seen.blame.is_past else "suspects"
+        rows.append(("" if at else named, figure, False if top and named == "suspects" else None))
     figure = f"{span(seen.data_age)}  limit {span(seen.data_age_limit)}"
     rows.append(("data age", figure, seen.met.get("freshness")))
     if brief:
