@@ -55,7 +55,7 @@ def draw(plan: Plan, name: str, path: Path) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    style = {"font.size": 10, "svg.fonttype": "path", "svg.hashsalt": "seamwatch"}
+    style: Any = {"font.size": 10, "svg.fonttype": "path", "svg.hashsalt": "seamwatch"}
     with mpl.rc_context(style):
         figure = Figure(figsize=(8.4, 5.2), layout="constrained")
         axes = figure.add_subplot()

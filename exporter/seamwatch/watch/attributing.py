@@ -1,4 +1,8 @@
-"""Finds out whose fault wrong answers are while something seems wrong with a pipeline."""
+"""Finds out whose fault wrong answers are while something seems wrong with a pipeline.
+
+Over 300 lines because one search has one owner: when it begins, goes on without a repair that
+cannot be asked, ends, is saved and taken over depend on one another.
+"""
 
 from __future__ import annotations
 
