@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from seamwatch.evidence import Blessing, Case, Event, Items, Probe, Standing, Terms, terms
 from seamwatch.models import Budget
-from seamwatch.planning import Law, Pace, Plan, Setting, advice, curve, plan
+from seamwatch.planning import Drop, Law, Pace, Plan, Setting, advice, curve, plan
 from seamwatch.planning.asking import Asking, broken
-from seamwatch.planning.delay import Clock, Drop, delays
+from seamwatch.planning.delay import Clock, delays
 from seamwatch.planning.flock import Flock, Mirrors, Nulls
 from seamwatch.planning.growth import speed
 from seamwatch.planning.idle import idle
@@ -429,7 +429,7 @@ def test_the_same_seed_plans_the_same_and_another_one_not() -> None:
     assert first.falls == again.falls
     assert first.false_halts == again.false_halts
     assert first.resume == again.resume
-    found, other = (curve(setting, [0.23], among=None, seed=seed) for seed in (1, 2))
+    found, other = (curve(setting, [Drop(0.23)], seed=seed) for seed in (1, 2))
     assert found != other
 
 
@@ -456,7 +456,7 @@ def test_a_drop_that_stays_above_the_floor_is_told_with_a_floor_that_would_halt_
     assert "a drop of 4 points (to 90%) stays exactly on the floor of 90% and never halts" in text
     assert "floor: 92% would halt it after about" in text
     better = replace(one.setting, terms=replace(one.setting.terms, floor=0.92))
-    (fall,) = curve(better, [0.04], among=None)
+    (fall,) = curve(better, [Drop(0.04)])
     assert fall.halt.reached > 0.9
 
 
@@ -531,6 +531,13 @@ def test_a_slice_that_fails_alone_is_planned_where_the_drop_fits_into_it() -> No
     assert all((found.dead.halt.probes.mean or inf) < 200 for found in one.slices)
 
 
+def test_a_drop_of_less_than_one_item_is_told_to_be_one_or_none() -> None:
+    one = assumed(0.9, 0.94)
+    few = replace(one, setting=replace(one.setting, law=Law.assumed({"": 20}, 0.94)))
+    assert "one of 20 items is 5 points of the whole: a drop of 4 points breaks one" in told(few)
+    assert "of the whole" not in told(one)
+
+
 def test_sentinels_that_are_none_or_few_are_told() -> None:
     law, held = blessed(blessing(60, credit=True), items="sentinels")
     one = plan(Setting(law=law, terms=held, pace=MINUTE, blessed=True), (0.23,))
@@ -559,7 +566,7 @@ def test_numbers_are_said_as_people_say_them() -> None:
     ]
     assert [a_year(one) for one in (0.0, 1e-9, 1 / 3100, 0.37, inf)] == [
         "never",
-        "less than once in a million years",
+        "less than once in 10,000 years",
         "once in 3,100 years",
         "0.4 a year",
         "all the time",

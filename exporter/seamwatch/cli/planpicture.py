@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seamwatch.errors import SeamwatchError
-from seamwatch.planning import DAY, HOUR, curve
+from seamwatch.planning import DAY, HOUR, Drop, curve
 from seamwatch.planning.words import a_year, duration, percent, points
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _INK, _FAINT = "#7a7a7a", "#9a9a9a"
 _WHOLE, _SLICE = "#2f86d0", "#d9730d"  # told apart with every kind of colour blindness
 _LEAST, _LARGEST = 0.3, 0.6  # where the drops of a picture end
-_POINTS = 10
+_POINTS = 9
 _ROOM = 3.0
 _APART = 0.15  # between two names, as a share of the width
 _TICKS = {
@@ -70,25 +70,27 @@ def draw(plan: Plan, name: str, path: Path) -> None:
 
 
 def _curves(axes: Any, plan: Plan) -> None:
-    setting = plan.setting
+    setting, largest = plan.setting, _end(plan)
     gap = max(0.0, setting.baseline - setting.terms.floor)
-    largest = _end(plan)
     asked = [fall.loss for fall in plan.falls if gap < fall.loss <= largest]
-    grid = np.geomspace(max(1.25 * gap, 0.01), largest, _POINTS)
-    whole = curve(setting, sorted({*grid.tolist(), *asked}), among=None, seed=plan.seed)
-    _line(axes, whole, "anywhere in the set", colour=_WHOLE, marked=asked)
+    grid = np.geomspace(max(1.6 * gap, 0.01), largest, _POINTS)
+    drops = [Drop(loss) for loss in sorted({*grid.tolist(), *asked})]
     chosen = _slice(plan)
     if chosen is not None:
         at, most = chosen
-        losses = np.geomspace(min(0.01, most / 2), most, _POINTS).tolist()
+        drops += [Drop(loss, at) for loss in np.geomspace(most / 5, most, _POINTS)]
+    falls = curve(setting, drops, seed=plan.seed)
+    whole = [fall for fall in falls if fall.slice is None]
+    _line(axes, whole, "anywhere in the set", colour=_WHOLE, marked=asked)
+    if chosen is not None:
         _line(
             axes,
-            curve(setting, losses, among=at, seed=plan.seed),
+            [fall for fall in falls if fall.slice is not None],
             f"all in one slice ({setting.law.slices[at]}, {setting.law.sizes[at]:,} items)",
             colour=_SLICE,
             marker="s",
             dashes=(0, (4, 1.5)),
-            marked=losses[-1:],
+            marked=[falls[-1].loss],
         )
     _name(axes, [fall for fall in plan.falls if fall.loss <= largest], largest)
 

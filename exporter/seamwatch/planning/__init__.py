@@ -6,6 +6,7 @@ Pure: arrays, and a generator of random numbers that is handed in or made from a
 from __future__ import annotations
 
 from seamwatch.planning.advice import advice
+from seamwatch.planning.delay import Drop
 from seamwatch.planning.law import Law
 from seamwatch.planning.pace import DAY, HOUR, YEAR, Pace
 from seamwatch.planning.planned import (
@@ -27,6 +28,7 @@ __all__ = [
     "HOUR",
     "YEAR",
     "Chance",
+    "Drop",
     "Fall",
     "Law",
     "Pace",

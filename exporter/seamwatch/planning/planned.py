@@ -202,14 +202,11 @@ def plan(setting: Setting, drops: Sequence[float], *, seed: int = 0) -> Plan:
     )
 
 
-def curve(
-    setting: Setting, losses: Sequence[float], *, among: int | None, seed: int = 0
-) -> tuple[Fall, ...]:
-    """Return what drops of *losses* lead to, in slice *among* or anywhere; for a picture."""
+def curve(setting: Setting, drops: Sequence[Drop], *, seed: int = 0) -> tuple[Fall, ...]:
+    """Return what *drops* lead to, and nothing else; for a picture."""
     rng = np.random.default_rng(seed)
     law = setting.law.thinned(rng)
-    nulls = Nulls.of(setting.terms, law)
-    return _falls(setting, law, nulls, [Drop(loss, among) for loss in losses], rng)
+    return _falls(setting, law, Nulls.of(setting.terms, law), drops, rng)
 
 
 def _falls(

@@ -35,8 +35,8 @@ def a_year(value: float) -> str:
         return "all the time"
     if value == 0:
         return "never"
-    if value < 1e-6:
-        return "less than once in a million years"
+    if value < 1e-4:  # what is rarer than that hangs on how the healthy set is taken to behave
+        return "less than once in 10,000 years"
     if value < 0.1:
         years = 1 / value
         return f"once in {float(f'{years:.2g}'):,.0f} years"
