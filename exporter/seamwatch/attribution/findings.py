@@ -79,17 +79,16 @@ class Tally:
         if not dossier.is_won_back:
             self._contributions.pop(name, None)
 
-    def doubts(self, *, enough: int, chance: float, much: float) -> tuple[int, ...]:
+    def doubts(self, *, enough: int, chance: float) -> tuple[int, ...]:
         """Return the variants that items won back should be asked for once more.
 
-        Without repairs, until *enough* were, and as long as a ratio of more than *chance* of them
-        turns out right all the same; with all repairs too where that is more than *much*: then
-        that they were won back may be chance as well.
+        Without repairs, until *enough* were. As long as a ratio of more than *chance* of them turns
+        out right all the same, with all repairs too: that they were won back may be chance as well.
         """
-        fresh, by_chance = len(self._fresh), len(self._chance)
-        if by_chance > much * fresh:
+        fresh = len(self._fresh)
+        if len(self._chance) > chance * fresh:
             return (0, self.suspects.all)
-        return (0,) if fresh < enough or by_chance > chance * fresh else ()
+        return (0,) if fresh < enough else ()
 
     def top(self) -> str | None:
         """Return the name of the leader if it beats every rival, and nothing at all; else None."""

@@ -29,12 +29,9 @@ MOST_PAID = 4
 AUDIT_EVERY = 10
 """One right item is audited for so many discordant ones that were tried."""
 
-FRESH = 8
-"""Items won back that are asked once more without repairs, in case they were wrong by chance."""
-
-CHANCE, MUCH = 0.1, 0.2
-"""As long as a larger ratio of them was wrong by chance only, all are; above MUCH they are asked
-once more with all repairs too."""
+FRESH, CHANCE = 8, 0.1
+"""So many items won back are asked once more without repairs, in case they were wrong by chance; as
+long as a larger ratio than CHANCE of them was, all are, and with all repairs once more too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +319,7 @@ class Inquiry:
     def _on_the_way(self, dossier: Dossier) -> Variant | None:
         """Return what a waiting item lacks to be shared out."""
         return dossier.wanted(
-            doubts=self._tally.doubts(enough=FRESH, chance=CHANCE, much=MUCH),
+            doubts=self._tally.doubts(enough=FRESH, chance=CHANCE),
             whole=self.strict,
             weights=self._tally.weights,
         )
