@@ -557,7 +557,7 @@ async def test_prometheus_scrapes_both_formats_and_finds_every_series(tmp_path: 
     assert up == dict.fromkeys(targets, 1.0)
     assert min(found.values()) > made.own.page.series
     assert kept == found
-    assert slices == dict.fromkeys(targets, 8.0)
+    assert slices == dict.fromkeys(targets, 9.0)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     """Register the command."""
     parser = subparsers.add_parser(
         "plan",
-        help="say what a floor and a rate amount to: delays, false halts, money",
+        help="say what a floor and a rate amount to: time, halts, money",
         description="Say, for your own golden set, floor, slices and rate, how many probes, how "
         "much time and money a halt takes for a range of drops, how often it halts although "
         "nothing is wrong, what a recovery takes, and which promises can never be kept. "
