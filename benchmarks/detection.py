@@ -29,7 +29,7 @@ SEED = 20240607
 A = 1e6
 SLICES, OF_EACH = 10, 20
 HEALTHY, FLOOR = 0.94, 0.90
-TOLERATED = 2.5  # standard errors that a figure may lie beyond its target by chance
+TOLERATED = 2.5  # standard errors beyond a target up to which chance may be the reason
 
 Rng = np.random.Generator
 Source = Iterator[Probe]
@@ -74,7 +74,15 @@ class Set:
         return replace(self, classes=classes), blessing
 
     def broken(self, rng: Rng, to: float) -> Set:
-        """Break items for good until the mean is *to* on average."""
+        """Break items for good, in random order, until the mean is as near to *to* as it gets."""
+        order = rng.permutation(len(self.chance))
+        means = (self.chance.sum() - np.append(0.0, self.chance[order].cumsum())) / len(order)
+        chance = self.chance.copy()
+        chance[order[: int(np.abs(means - to).argmin())]] = 0.0
+        return replace(self, chance=chance)
+
+    def broken_by_chance(self, rng: Rng, to: float) -> Set:
+        """Break each item by itself, so that the mean is *to* only on average, +- 3 points."""
         gone = rng.random(len(self.chance)) < 1.0 - to / self.chance.mean()
         return replace(self, chance=np.where(gone, 0.0, self.chance))
 
@@ -223,6 +231,8 @@ def changing(world: str, rng: Rng) -> tuple[Case, Source, Source]:
         ill = items.with_slices(float(change.split()[-1]))
     elif change.startswith("three slices"):
         ill = items.with_slices(*[float(change.split()[-1])] * 3)
+    elif change.startswith("about"):
+        ill = items.broken_by_chance(rng, float(change.split()[-1]))
     else:
         ill = items.broken(rng, float(change))
     well = Asking(items, rng, case)
@@ -281,8 +291,12 @@ def halted(mode: str, rng: Rng) -> tuple[Case, Set]:
     return case, items
 
 
-def incidents(counted: bool, rng: Rng, *, probes: int = 100_000) -> float:
-    """Return the halts at 94 % under short incidents of errors, *counted* as wrong or left out."""
+def incidents(counted: bool | None, rng: Rng, *, probes: int = 100_000) -> float:
+    """Return the halts at 94 % under short incidents of errors.
+
+    *counted* as wrong, taken for the third outcome that they are, or (None) replaced by the answer
+    that there would have been.
+    """
     case = Case(plain(1e5))
     halts, left = 0, 0
     for start, fails, x in rng.random((probes, 3)):
@@ -291,7 +305,7 @@ def incidents(counted: bool, rng: Rng, *, probes: int = 100_000) -> float:
         failed = left > 0 and fails < 0.8
         left = max(left - 1, 0)
         answer = float(x < HEALTHY)
-        if failed:
+        if failed and counted is not None:
             case.take(Probe(0.0 if counted else None))
         else:
             case.take(Probe(answer))
@@ -466,7 +480,7 @@ class Figure:
 
 
 class Bench:
-    """Runs worlds on all cores and remembers which targets were missed."""
+    """Runs worlds on all cores and remembers which targets were not met, be it by chance."""
 
     def __init__(self, share: float) -> None:
         self.share = share
@@ -482,10 +496,11 @@ class Bench:
     def line(self, name: str, figure: Figure, target: float | None, *, unit: str = "") -> None:
         verdict = ""
         if target is not None:
-            good = figure.mean <= target + TOLERATED * figure.error
-            verdict = f"<= {target:<8g}" + ("" if good else "MISSED")
-            if not good:
-                self.missed.append(name)
+            over = (figure.mean - target) / (figure.error or 1e-9)
+            word = "met" if over <= 0 else "over, within error" if over <= TOLERATED else "MISSED"
+            verdict = f"<= {target:<8g}{word}"
+            if over > 0:
+                self.missed.append(f"{name} ({word})")
         tail = f"p95 {figure.p95:<8.4g}" if unit == "probes" else " " * 12
         print(f"  {name:<46}{figure.mean:>9.4g} +- {figure.error:<8.2g}{tail}{verdict}", flush=True)
 
@@ -511,7 +526,9 @@ DELAYS: tuple[tuple[str, float | None], ...] = (
     ("plain: 0.71", 92),
     ("sliced: 0.71", None),
     ("focus: 0.71", None),
+    ("plain: about 0.71", None),
     ("aware: 0.71", 68),
+    ("aware: about 0.71", None),
     ("aware and sliced: 0.71", None),
     ("sentinels: 0.71", None),
     ("aware: 0.80", None),
@@ -528,7 +545,7 @@ DELAYS: tuple[tuple[str, float | None], ...] = (
 
 
 def main() -> int:
-    """Print all tables; 1 when a target was missed."""
+    """Print all tables; 1 when a target was missed by more than chance explains."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--runs", type=float, default=1.0, help="share of the usual runs")
     bench = Bench(options.parse_args().runs)
@@ -536,38 +553,41 @@ def main() -> int:
     print(f"False halts in 20,000 probes exactly at the floor; the bound is N / A; seed {SEED}")
     for limit in (1e3, 1e4):
         for world in BOUNDARIES:
-            found = bench.figure(96, boundary, limit, world, 20_000)
+            found = bench.figure(32 if limit < 1e4 else 80, boundary, limit, world, 20_000)
             bench.line(f"A = {limit:.0e}  {world}", found, 20_000 / limit)
     print(
         f"\nProbes from the change to the halt; healthy {HEALTHY:.0%}, floor {FLOOR:.0%}, A = 1e6"
     )
     for world, target in DELAYS:
-        found = bench.figure(600, delay, world)
+        found = bench.figure(1000 if target else 400, delay, world)
         bench.line(world, found, target, unit="probes")
     bench.line("outage: wrong answers, evidence at rest", outage(), 8)
     print("\nProbes from the repair to recovered, after 100 probes at 71 %; r = floor, A_r = 2e4")
     for mode in ("plain", "item_aware", "sentinels"):
-        repaired = bench.figure(300, recovery, mode, HEALTHY)
+        repaired = bench.figure(200, recovery, mode, HEALTHY)
         bench.line(f"{mode}: to 94 %", repaired, None, unit="probes")
-        found = bench.figure(1200, false_recovery, mode)
+        found = bench.figure(600, false_recovery, mode)
         bench.line(f"{mode}: recovered in 1,000 probes at r", found, 0.05)
     print("\nErrors: halts in 100,000 probes at 94 % under short incidents, A = 1e5")
-    bench.line("errors are a third outcome", bench.figure(32, incidents, False), 0)
-    bench.line("errors counted as wrong answers", bench.figure(32, incidents, True), None)
+    bench.line("errors are a third outcome", bench.figure(48, incidents, False), 0)
+    bench.line(
+        "the same answers, as if nothing had failed", bench.figure(48, incidents, None), None
+    )
+    bench.line("errors counted as wrong answers", bench.figure(16, incidents, True), None)
     print("\nShare of a healthy life in SUSPECT (ten times the probes)")
     for limit in (1e4, 1e6):
         for sliced in (False, True):
             name = f"A = {limit:.0e}, {'sliced' if sliced else 'pooled'}"
-            bench.line(name, bench.figure(32, suspected, limit, sliced, False), None)
-            found = bench.figure(32, suspected, limit, sliced, True)
+            bench.line(name, bench.figure(24, suspected, limit, sliced, False), None)
+            found = bench.figure(24, suspected, limit, sliced, True)
             bench.line(f"{name}, were S itself to decide", found, None)
     print("\nTickets in 20,000 probes, limit 1e4, each run with a blessing of its own")
-    bench.line("as blessed", bench.figure(64, tickets, HEALTHY), 2)
-    bench.line("two points below", bench.figure(64, tickets, 0.92), None)
+    bench.line("as blessed", bench.figure(48, tickets, HEALTHY), 2)
+    bench.line("two points below", bench.figure(48, tickets, 0.92), None)
     compare(bench)
     cost(bench)
-    print(f"\n{time.monotonic() - started:.0f} s; missed: {', '.join(bench.missed) or 'none'}")
-    return bool(bench.missed)
+    print(f"\n{time.monotonic() - started:.0f} s; over target: {'; '.join(bench.missed) or 'none'}")
+    return any("MISSED" in one for one in bench.missed)
 
 
 def outage() -> Figure:
@@ -584,10 +604,10 @@ def compare(bench: Bench) -> None:
     for name in OTHERS:
         cells = []
         for chance in (HEALTHY, FLOOR):
-            found = bench.figure(50, false_alarms, name, chance)
+            found = bench.figure(30, false_alarms, name, chance)
             cells.append(f"{found.mean:.0f} +- {found.error:.0f}")
         for to in (0.80, 0.71):
-            found = bench.figure(200, other_delay, name, to)
+            found = bench.figure(120, other_delay, name, to)
             cells.append(f"{found.mean:.0f} / {found.p95:.0f}" if len(found.values) > 8 else "-")
         print(f"  {name:<34}" + "".join(f"{cell:>16}" for cell in cells), flush=True)
 

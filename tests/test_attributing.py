@@ -494,7 +494,7 @@ async def test_a_cancelled_step_goes_on_where_it_was(world: World, driven: Drive
     cut_off = 0
     for _ in range(5):
         step, asked = asyncio.ensure_future(driven.attributing.step()), len(world.asked)
-        while len(world.asked) == asked and not step.done():
+        while len(world.asked) == asked and not step.done():  # noqa: ASYNC110 no event tells of it
             await asyncio.sleep(0)
         step.cancel()  # while its question is under way
         await asyncio.gather(step, return_exceptions=True)
