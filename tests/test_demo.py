@@ -137,7 +137,7 @@ def test_the_story_is_silent_to_the_teams_and_loud_in_metrics(demo: Demo, tmp_pa
     assert watermark is not None
     assert (time.time() - watermark) / 86400 == pytest.approx(509, abs=0.1)
     assert page.one("seam_lag_seconds", upstream="index", downstream="cache") == pytest.approx(
-        (509 - 315) * 86400, abs=3600
+        (509 - 372) * 86400, abs=3600
     )
     assert page.one("seam_tuning_skew", upstream="embedding", downstream="decision") == 1
     demo.until(lambda: (demo.metrics().one("golden_answers_total", verdict="stale") or 0) > 0)

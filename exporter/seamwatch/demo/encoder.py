@@ -37,7 +37,7 @@ class Recipe:
 
 IN_SERVICE = Recipe(grams=(2, 4))
 SUCCESSOR = Recipe(grams=(4, 5), across_words=True)  # nearly as good, for its own index
-PREDECESSOR = Recipe(grams=(1, 2), word_weight=0.0)  # nearly as good; its scores are higher
+PREDECESSOR = Recipe(grams=(1, 2), word_weight=0.25)  # nearly as good; its scores are higher
 
 
 class Encoder:

@@ -13,7 +13,7 @@ from seamwatch.demo.index import Index
 from seamwatch.demo.questions import questions
 from seamwatch.errors import SeamwatchError
 
-LATE_RELEASE = "3.10.0"  # what the mirror holds when the data is late
+LATE_RELEASE = "3.0.0"  # what the mirror holds when the data is late
 DUMP_RELEASE = "2.36.0"  # what was the newest release when the cache dump was written
 LOST_PAGE = 5
 
