@@ -282,6 +282,37 @@ def test_a_small_loss_raises_a_ticket_long_before_it_could_halt() -> None:
     assert Case(PLAIN).baseline_ratio is None
 
 
+BASELINE = replace(PLAIN, baseline=0.94, ticket_limit=1e6, ticket_floor=0.93)
+
+
+def tickets(case: Case, mean: float, count: int, rng: random.Random) -> int:
+    """Return how many tickets *count* probes raise at a *mean*."""
+    events = [case.take(Probe(float(rng.random() < mean))) for _ in range(count)]
+    return sum(Event.TICKET in some for some in events)
+
+
+def test_one_fall_is_one_ticket_and_the_next_fall_another() -> None:
+    case, rng = Case(BASELINE), random.Random(2)
+    assert tickets(case, 0.94, 3_000, rng) == 0
+    assert tickets(case, 0.91, 20_000, rng) == 1
+    assert case.baseline_ratio is not None
+    assert case.baseline_ratio > 0.8  # it goes on, and shows
+    assert tickets(case, 0.94, 5_000, rng) == 0
+    assert not case.ticketed
+    assert tickets(case, 0.91, 20_000, rng) == 1
+
+
+def test_a_ticket_stays_open_over_a_halt_that_ends_under_the_baseline() -> None:
+    case, rng = Case(BASELINE), random.Random(3)
+    assert tickets(case, 0.91, 5_000, rng) == 1
+    while not case.halted:
+        case.take(Probe(0.0))
+    case.resume()
+    again = Case.restored(BASELINE, json.loads(json.dumps(case.state())))
+    assert tickets(again, 0.91, 5_000, rng) == 0
+    assert again.ticketed
+
+
 def test_one_dead_slice_is_named_and_focused_on_and_the_pooled_evidence_alone_is_not() -> None:
     floors = {f"s{at}": 0.86 for at in range(10)}
     case = Case(Terms(limit=1e6, floor=0.9, slice_floors=floors, focus=True))

@@ -48,6 +48,7 @@ class Case:
         self.ordinal = 0  # probes taken, errors too
         self.errors = 0
         self.recovered = False  # the mirror reached its limit; a resume is waited for
+        self.ticketed = False  # the fall that the last ticket told of goes on
         self._halt: _Halt | None = None
         self._nulls = {kind: (terms.null(kind), terms.ticket_null(kind)) for kind in _CLASSES}
         self._bounds = {kind: terms.recovery_bound(kind) for kind in _CLASSES}
@@ -62,11 +63,13 @@ class Case:
         self._focus_at = terms.limit**terms.focus_at
         self._recovering_at = terms.resume_limit**_RECOVERING_AT
         self._relapse_at = terms.resume_limit**_RELAPSE_AT
+        self._ticket = Detector()
         self._start_over()
 
     def _start_over(self) -> None:
         self._reset_halting()
-        self._ticket = Detector()
+        if not self.ticketed:
+            self._ticket = Detector()
         self._mirror = self._new_mirror()
 
     def _reset_halting(self) -> None:
@@ -110,11 +113,27 @@ class Case:
                 self._pooled.take(x, null)
                 moved = True
             if ticket_null is not None and self.terms.ticket_limit is not None:
-                ticket = self._ticket.take(x, ticket_null) >= self.terms.ticket_limit
-                if ticket:
-                    self._ticket = Detector()
+                ticket = self._take_ticket(x, ticket_null, self.terms.ticket_limit)
         events = (Event.TICKET,) if ticket else ()
         return events + self._judge() if moved else events
+
+    def _take_ticket(self, x: float, null: float, limit: float) -> bool:
+        """Say whether this probe proves a fall under the baseline that no ticket tells of yet.
+
+        While a fall goes on, the sums stay near the limit, and rise no further so that its end
+        shows soon. When they have calmed, the detector starts over with nothing: what it did in
+        the meantime raised nothing, so tickets are no more than N / A as those of any detector.
+        """
+        detector = self._ticket
+        proven = detector.take(x, null) >= limit and not self.ticketed
+        self.ticketed = self.ticketed or proven
+        most = limit * len(detector.r)  # of one sum: it alone would keep their mean at the limit
+        if self.ticketed and max(detector.r) > most:
+            self._ticket = Detector([min(r, most) for r in detector.r])
+        elif self.ticketed and detector.suspicion() < limit**self.terms.calm_at:
+            self.ticketed = False
+            self._ticket = Detector()
+        return proven
 
     def _take_slice(self, x: float, probe: Probe) -> bool:
         null = self._slice_nulls.get((probe.slice, probe.item_class))
@@ -180,7 +199,10 @@ class Case:
         return tuple(events)
 
     def resume(self) -> tuple[Event, ...]:
-        """Run again, with all evidence forgotten; nothing happens unless the case is halted."""
+        """Run again, with all evidence forgotten; nothing happens unless the case is halted.
+
+        An open ticket stays open: a halt that is over says nothing of the baseline.
+        """
         if self.standing not in (Standing.HALTED, Standing.RECOVERING):
             return ()
         self._start_over()
@@ -274,6 +296,7 @@ class Case:
             "pooled": list(self._pooled.r),
             "slices": {name: list(d.r) for name, d in self._slices.items() if d.s > 0.0},
             "ticket": list(self._ticket.r),
+            "ticketed": self.ticketed,
             "mirror": list(self._mirror.r),
         }
 
@@ -300,6 +323,7 @@ class Case:
         for name, r in state["slices"].items():
             case._slices[name] = Detector(r, weights=WEIGHTS)
         case._ticket = Detector(state["ticket"])
+        case.ticketed = state.get("ticketed", False)
         case._mirror = case._new_mirror(state["mirror"])
         case._s = case._combined()
         return case
