@@ -4,6 +4,7 @@ that is wrong."""
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +13,12 @@ import pytest
 
 from seamwatch.config.gate import GateSection
 from seamwatch.errors import Reason
-from seamwatch.evidence import Event, Standing, terms
+from seamwatch.evidence import Case, Event, Standing, terms
 from seamwatch.golden import GoldenSet
 from seamwatch.models import AdaptiveLimit, Budget
 from seamwatch.pipeline import Answer, Failure, GoldenItem, Judged, Task, Verdict
 from seamwatch.scoring import Known, Rules
-from seamwatch.store import Journal, Store
+from seamwatch.store import Checkpoint, EvidenceRow, Journal, Store
 from seamwatch.watch.answers import Answers
 from seamwatch.watch.casework import Casework, Taken
 from seamwatch.watch.ledger import catch_up, kept, restore, rows_of, terms_rows
@@ -276,3 +277,102 @@ async def test_a_halt_that_the_store_tells_late_stands(tmp_path: Path) -> None:
     assert (late.ordinal, late.is_recalled) == (8, True)
     await store.close()
     await journal.close()
+
+
+async def test_a_halt_stands_although_nobody_can_read_the_state_behind_it(tmp_path: Path) -> None:
+    clock, url = Clock(), f"sqlite:///{tmp_path}/s.db"
+    case = casework(clock)
+    asks = probing(SlowWhenWrong(), case)
+    journal = Journal(url)
+    journal.put(*terms_rows("answers", case, digest="d1"))
+    for n in range(8):
+        clock.now += 1
+        journal.put(*rows_of("answers", asks, case.take(taken(Verdict.WRONG, n))))
+    other = EvidenceRow("answers", "d1", case.key, 8, '{"version": 99}', NOW)
+    journal.put(other)
+    assert await journal.flush()
+    store = await Store.open(url)
+    again, late = casework(clock), casework(clock)
+    assert not restore(again, await kept(store, "answers"))
+    late.is_recalled = False
+    catch_up(late, await kept(store, "answers"))
+    for one in (again, late):
+        state = one.state(now=clock.now)
+        assert (state.standing, state.since, one.ordinal) == (Standing.HALTED, NOW + 7, 8)
+    assert feed(again, Verdict.CORRECT, 400)[:2] == [Event.RECOVERING, Event.RECOVERED]
+    await store.close()
+    await journal.close()
+
+
+def test_terms_that_do_not_begin_with_nothing_have_a_checkpoint_to_replay_from() -> None:
+    case = casework(Clock())
+    assert not any(isinstance(row, Checkpoint) for row in terms_rows("a", case, digest="d1"))
+    feed(case, Verdict.WRONG, 8)
+    other = casework(Clock(), rules=replace(RULES, refusals=("no",)))
+    other.take_over(case)
+    (found,) = (row for row in terms_rows("a", other, digest="d1") if isinstance(row, Checkpoint))
+    assert (found.ordinal, found.terms) == (8, other.key)
+    assert Case.restored(other.terms, json.loads(found.state)).halted
+
+
+def test_a_clock_that_is_set_back_neither_hides_silence_nor_keeps_a_halt() -> None:
+    clock = Clock()
+    case = casework(clock, resume={"min_halt": "300s"})
+    feed(case, Verdict.WRONG, 8)
+    clock.now -= 86400
+    assert case.is_stale(now=clock.now)
+    feed(case, Verdict.CORRECT, 400)
+    assert not case.is_stale(now=clock.now)
+    clock.now += 300
+    assert feed(case, Verdict.CORRECT, 1) == [Event.RESUME]
+
+
+def test_other_terms_make_a_suspect_run_from_now_on() -> None:
+    clock = Clock()
+    case = casework(clock)
+    feed(case, Verdict.WRONG, 7)
+    clock.now += 60
+    other = casework(clock, rules=replace(RULES, refusals=("no",)))
+    other.take_over(case)
+    state = other.state(now=clock.now)
+    assert (state.standing, state.since) == (Standing.RUNNING, NOW + 60)
+
+
+async def test_an_answer_that_cannot_be_handed_on_holds_up_none_behind_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    model = SlowWhenWrong()
+    asks = probing(model, casework(Clock()))
+    heard: list[int] = []
+
+    def answered(_: Probing, one: Taken) -> None:
+        if one.position == 3:
+            raise ValueError("of no use")
+        heard.append(one.position)
+
+    asks.answered = answered
+    model.release.set()
+    for _ in range(8):
+        await asks.probe()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert heard == [0, 1, 2, 4, 5, 6, 7]
+    assert "could not be handed on" in caplog.text
+
+
+async def test_where_no_label_of_the_doubted_slice_holds_the_pass_goes_on() -> None:
+    clock, model = Clock(), SlowWhenWrong()
+    model.release.set()
+    over = tuple(replace(one, valid_until=NOW - 1) if one.slice == "s1" else one for one in ITEMS)
+    asks = probing(model, casework(clock))
+    asks.golden = replace(GOLDEN, items=over)
+    asks.passes = Passes(asks.golden, rng=random.Random(1))
+    assert asks.casework is not None
+    asks.casework.focus = lambda: "s1"  # type: ignore[method-assign]
+    heard: list[Taken] = []
+    asks.answered = lambda _, one: heard.append(one)
+    for _ in range(4):
+        await asks.probe()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert [one.focused for one in heard] == [False] * 4

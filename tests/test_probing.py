@@ -245,3 +245,19 @@ async def test_restored_answers_fill_the_window_and_are_not_counted_again() -> N
     assert state.accuracy is not None
     assert (state.accuracy.n, state.window, state.last_answer) == (4, 4, NOW - 9)
     assert state.verdicts == {}
+
+
+@given(st.lists(st.sampled_from([None, "m1", "m2", "m3"]), max_size=40), st.integers(1, 10))
+def test_the_versions_are_those_that_answered_what_the_window_holds(
+    by: list[str | None], size: int
+) -> None:
+    rules = Rules(Task.TEXT)
+    answers = Answers(size, rules)
+    item = GoldenItem("q", "", "yes")
+    for one in by:
+        answer = Answer(value="yes", answered_by=one)
+        answers.add(Judged(item, answer, Verdict.CORRECT, 1.0, 0.0), declared=None, sample=True)
+        again = Answers(size, rules)
+        again.take_over(answers)
+        assert answers.versions == again.versions
+    assert answers.versions == tuple(sorted({one for one in by[-size:] if one}))

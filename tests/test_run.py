@@ -502,6 +502,50 @@ async def test_a_pipeline_that_was_away_for_a_while_gets_no_second_budget(
     assert len(world.asked) <= 15 + 2  # each time, the other pipeline asks once at the most
 
 
+async def test_a_golden_set_that_was_away_for_a_while_gets_no_second_budget(
+    tmp_path: Path, world: World
+) -> None:
+    config = configure(tmp_path, world, extra=GATE)
+    config.write_text(
+        config.read_text().replace("answered_by: by}", "answered_by: by}, budget: {per_hour: 15}")
+    )
+    unsent = 'seamwatch_probe_over_budget_total{pipeline="answers"}'
+    good = config.read_text()
+    gate, golden, target = GATE, "    golden: {", "      accuracy: {"
+    lines = good.replace(gate, "").splitlines(keepends=True)
+    without = "".join(line for line in lines if not line.startswith((golden, target)))
+    async with exporter(config) as running:
+        for _ in range(3):
+            await running.until(
+                "/metrics", lambda _, text: unsent in text and sample(text, unsent) > 0
+            )
+            config.write_text(without)
+            assert await running.get("/-/reload", method="POST") == (200, "reloaded\n")
+            await running.until("/metrics", lambda _, text: unsent not in text)
+            config.write_text(good)
+            assert await running.get("/-/reload", method="POST") == (200, "reloaded\n")
+    assert len(world.asked) <= 15
+
+
+async def test_a_reload_that_is_refused_late_changes_nothing_of_the_evidence(
+    tmp_path: Path, world: World
+) -> None:
+    config = configure(tmp_path, world, extra=GATE)
+    good = config.read_text()
+    async with exporter(config) as running:
+        await running.page(f"{WINDOW} 40.0")
+        stage = 's: {team: data, kind: source, source: {http: {url: "http://127.0.0.1/", %s}}}'
+        other = "  other:\n    owner: data\n    stages:\n      " + stage % 'headers: {"a b": c}'
+        changed = good.replace("floor: 90%", "floor: 80%")
+        config.write_text(changed.replace("store:", f"{other}\nstore:"))
+        status, text = await running.get("/-/reload", method="POST")
+        assert (status, "can be set" in text) == (500, True), text
+        await asyncio.sleep(0.5)  # the journal writes behind
+        assert await running.end() == 0
+    with contextlib.closing(sqlite3.connect(tmp_path / "memory.db")) as database:
+        assert database.execute("SELECT count(*) FROM seamwatch_terms").fetchone() == (1,)
+
+
 async def test_a_changed_answer_schema_is_taken_up_by_a_reload(
     tmp_path: Path, world: World
 ) -> None:

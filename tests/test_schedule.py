@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import random
+import weakref
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -225,3 +227,37 @@ async def test_a_job_whose_pace_changes_while_it_runs_is_never_started_twice() -
     async with running(schedule):
         await asyncio.wait_for(done.wait(), 10)
     assert most == 1
+
+
+async def test_a_cancelled_job_is_let_go_of_long_before_it_would_have_been_due() -> None:
+    class Held:
+        async def run(self) -> bool:
+            return True
+
+    schedule, held = Schedule(rng=random.Random(1)), Held()
+    here = weakref.ref(held)
+    jobs = [Job(held.run, every=3600.0)]
+    schedule.add(jobs)
+    schedule.cancel(jobs)
+    jobs.clear()
+    del held
+    gc.collect()
+    assert here() is None
+
+
+async def test_of_jobs_that_are_slow_together_few_run_and_the_others_wait_in_line() -> None:
+    schedule, started, enough = Schedule(per_host=2, in_flight=4), [], asyncio.Event()
+    hang = asyncio.Event()
+
+    async def slow() -> bool:
+        started.append(1)
+        await hang.wait()
+        return True
+
+    counter: dict[str, int] = {}
+    many = [Job(slow, every=0.001, host="the worker", gives_way=False) for _ in range(50)]
+    schedule.add([*many, Job(counted(counter, "other", enough, runs=50), every=0.03)])
+    async with running(schedule):
+        await asyncio.wait_for(enough.wait(), 20)  # longer than a slow run keeps its place
+        assert len(started) == 2
+        hang.set()

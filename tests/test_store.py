@@ -110,6 +110,7 @@ async def test_the_window_is_the_newest_probes_of_one_golden_set_oldest_first(ur
         assert await store.load_window("rag", "d3", 3) == []
         times = await store.load_asked_at(107.5)
         assert times == {"rag": (108.0, 109.0)}
+        assert await store.load_asked_at(107.5, ["other"]) == {}
 
 
 async def test_a_pass_goes_on_where_it_was(url: str) -> None:

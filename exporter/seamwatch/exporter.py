@@ -9,6 +9,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -166,21 +167,34 @@ class Exporter:
         return not self._stop.is_set()
 
     async def _recall_new(self, wanted: Plan) -> Mapping[str, Remembered]:
-        """Return what the store kept of pipelines that are not watched now.
+        """Return what the store kept of pipelines, golden sets and gates that are not watched now.
 
-        One that was away for a while gets neither a new budget nor an empty history.
+        One that was away for a while gets neither a new budget nor an empty history, and no halt
+        ends by being out of sight.
         """
         assert self._journal is not None
-        new = [name for name in wanted.config.pipelines if name not in self._watch.pipelines]
+        new = [name for name in wanted.config.pipelines if self._is_new(wanted, name)]
         if not new:
             return {}
-        await self._journal.flush()
+        is_up_to_date = await self._journal.flush()
         try:
             store = await self._journal.store()
         except StoreError as error:
             log.error("nothing is remembered from before: %s", error)
             return {}
-        return await self._recall(store, wanted, new)
+        found = await self._recall(store, wanted, new)
+        if not is_up_to_date:  # a case goes on from where it was, or not yet: see _catch_up
+            return {name: replace(one, case=None) for name, one in found.items()}
+        return found
+
+    def _is_new(self, wanted: Plan, name: str) -> bool:
+        """Say whether pipeline *name*, its golden set or its gate is not watched yet."""
+        watching, judging = self._watch.pipelines.get(name), wanted.judging.get(name)
+        if watching is None:
+            return True
+        if judging is None:
+            return False
+        return watching.probing is None or (judging.terms is not None and not watching.casework)
 
     async def _recall(
         self, store: Store, wanted: Plan, names: Collection[str]
@@ -193,21 +207,28 @@ class Exporter:
 
     async def _apply(self, wanted: Plan, remembered: Mapping[str, Remembered]) -> None:
         """Watch what *wanted* says; a pipeline that it does not change goes on untouched."""
-        pipelines = {}
+        pipelines, begun = {}, []
         for name in wanted.config.pipelines:
             before = self._watch.pipelines.get(name)
             if before is not None and is_same(before, wanted, name):
                 pipelines[name] = before
                 continue
+            begun.append((name, before))
+            known = remembered.get(name, Remembered())
+            if before is not None and before.probing is not None:
+                # the rest is known better by who asks already, and is not counted twice
+                known = Remembered(case=known.case, finding=known.finding)
             pipelines[name] = watched(
                 wanted,
                 name,
                 self._tools,
-                remembered.get(name, Remembered()),
+                known,
                 changed=self._watch.changed(name),
                 answered=partial(self._answered, name),
                 found=partial(self._found, name),
             )
+        # Only now that nothing can be refused any more: what is taken over is lost to the old ones.
+        for name, before in begun:
             if before is not None:
                 pipelines[name].take_over(before)
             self._note_terms(name, pipelines[name])
@@ -264,10 +285,14 @@ class Exporter:
         assert self._journal is not None
         while True:
             await asyncio.sleep(CATCH_UP_EVERY)
-            for name, watching in list(self._watch.pipelines.items()):
-                casework = watching.casework
-                if casework is None or casework.is_recalled:
-                    continue
+            behind = [
+                (name, watching, watching.casework)
+                for name, watching in self._watch.pipelines.items()
+                if watching.casework is not None and not watching.casework.is_recalled
+            ]
+            if not behind or not await self._journal.flush():  # a halt may wait to be written
+                continue
+            for name, watching, casework in behind:
                 try:
                     found = await kept(await self._journal.store(), name)
                 except StoreError:

@@ -132,15 +132,21 @@ class Store:
 
         return await self._transact(read, self._timeout)
 
-    async def load_asked_at(self, since: float) -> dict[str, tuple[float, ...]]:
-        """Return pipeline -> wall clock of each probe from *since* on, oldest first."""
+    async def load_asked_at(
+        self, since: float, pipelines: Collection[str] | None = None
+    ) -> dict[str, tuple[float, ...]]:
+        """Return pipeline -> wall clock of each probe from *since* on, oldest first.
+
+        Of all, or of *pipelines*: a day of a large fleet is millions of probes.
+        """
         from seamwatch.store.statements import select_asked_at
 
         def read(connection: Connection) -> dict[str, tuple[float, ...]]:
             times: dict[str, list[float]] = {}
-            for rows in _chunks(connection, select_asked_at(since)):
+            for rows in _chunks(connection, select_asked_at(since, pipelines)):
                 for pipeline, at in rows:
-                    times.setdefault(pipeline, []).append(at)
+                    if pipelines is None or pipeline in pipelines:
+                        times.setdefault(pipeline, []).append(at)
             return {pipeline: tuple(sorted(found)) for pipeline, found in times.items()}
 
         return await self._transact(read, LOAD_TIMEOUT)

@@ -2,8 +2,7 @@
 
 Ordinals number the probes of one pipeline that went to its evidence, errors too. They only grow,
 also over a change of terms: `TermsRow.since_ordinal` says where the terms came into force. Whoever
-cannot read the last one, because the store is out of reach, begins at the wall clock in
-milliseconds, which no count of probes has reached.
+cannot read the last one, because the store is out of reach, gives no ordinals until it can.
 """
 
 from __future__ import annotations

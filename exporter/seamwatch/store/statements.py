@@ -144,10 +144,13 @@ _VERDICT = _NAMES[written.Asked].index("verdict")
 _VERDICTS = {str(one): one for one in Verdict}
 
 
-def select_asked_at(since: float) -> Select[Any]:
-    """Select when each probe was sent."""
+def select_asked_at(since: float, pipelines: Collection[str] | None) -> Select[Any]:
+    """Select when each probe was sent; of more pipelines than these if they are many."""
     there = probes.c
-    return select(there.pipeline, there.at).where(there.at >= since).order_by(there.seq)
+    statement = select(there.pipeline, there.at).where(there.at >= since).order_by(there.seq)
+    if pipelines is not None and len(pipelines) <= _FEW:
+        return statement.where(there.pipeline.in_(pipelines))
+    return statement
 
 
 def delete_unnumbered(before: float, limit: int) -> Delete:

@@ -39,6 +39,7 @@ class Answers:
         self._quality = QualityWindow(size, self._quality_rules)
         self._recent: deque[Judged] = deque(maxlen=size)
         self._cases: deque[Cases] = deque(maxlen=size)
+        self._versions: Counter[str] = Counter()  # that answered what is in _recent
         self.verdicts: Counter[Verdict] = Counter()
         self.durations = [0] * (len(PROBE_BUCKETS) + 1)
         self.duration_sum = 0.0
@@ -80,7 +81,7 @@ class Answers:
     @property
     def versions(self) -> tuple[str, ...]:
         """The versions that answered in the window since the start, sorted."""
-        return tuple(sorted({by for one in self._recent if (by := one.answer.answered_by)}))
+        return tuple(sorted(self._versions))
 
     @property
     def are_outdated(self) -> bool:
@@ -127,9 +128,18 @@ class Answers:
             self.restore(before._recent)
 
     def _remember(self, judged: Judged) -> None:
+        if len(self._recent) == self._recent.maxlen:
+            self._count_version(self._recent[0], -1)
         self._recent.append(_without_prose(judged))
+        self._count_version(judged, 1)
         if self._threshold is not None:
             self._cases.append(cases([judged], self._rules, positive=self._positive))
+
+    def _count_version(self, judged: Judged, sign: int) -> None:
+        if by := judged.answer.answered_by:
+            self._versions[by] += sign
+            if not self._versions[by]:
+                del self._versions[by]
 
 
 def _joined(parts: Iterable[Cases]) -> Cases:

@@ -34,6 +34,8 @@ _SAID = {
 STALE_PROBES = 10.0  # intervals without a valid answer after which the evidence is stale, ...
 SHORTEST_STALE = 30.0  # ... but never fewer seconds: a question may take longer than an interval
 
+_SUSPECT = Standing.SUSPECT
+
 STANDS_ANEW = frozenset((Event.SUSPECT, Event.CALM, Event.HALT, Event.RESUME))
 """After these the case stands otherwise than before; the time since then is shown."""
 
@@ -164,7 +166,8 @@ class Casework:
     def is_stale(self, *, now: float) -> bool:
         """Say whether the evidence tells nothing of *now*."""
         longest = self.gate.stale_after or max(STALE_PROBES * self.every, SHORTEST_STALE)
-        return not self.judges_right or now - self.last_valid > longest
+        # either way: after a jump of the clock nobody knows how long ago the last answer came
+        return not self.judges_right or abs(now - self.last_valid) > longest
 
     def restore(self, case: Case, *, offset: int, since: float | None) -> None:
         """Go on with *case*, which has stood as it does since *since*."""
@@ -180,7 +183,8 @@ class Casework:
         log.warning(
             "the evidence starts anew: it is weighed by other terms", extra=dict(self.where)
         )
-        self._keep_halted(before)
+        if not self._keep_halted(before) and before is not None and before.standing is _SUSPECT:
+            self.since = self.clock()  # suspect no more
 
     def catch_up(self, before: Case | None, *, ordinal: int, since: float | None) -> None:
         """Take what the store says only now: a halt stands, all else is older than what we know."""
@@ -188,12 +192,20 @@ class Casework:
         if not self.case.halted and self._keep_halted(before) and since is not None:
             self.since = since
 
+    def stay_halted(self, *, ordinal: int, since: float) -> None:
+        """Stand halted from *ordinal* on: that much is known of a case whose state is not."""
+        self.offset, self.since = ordinal, since
+        self._halt(None)
+
     def _keep_halted(self, before: Case | None) -> bool:
         if before is None or not before.halted:
             return False
-        halt = {"standing": Standing.HALTED.value, "halt": before.state()["halt"]}
-        self.case = Case.restored(self.terms, Case(self.terms).state() | halt)
+        self._halt(before.state()["halt"])
         return True
+
+    def _halt(self, said: object) -> None:
+        halt = {"standing": Standing.HALTED.value, "halt": said}
+        self.case = Case.restored(self.terms, Case(self.terms).state() | halt)
 
     def take_over(self, before: Casework) -> None:
         """Keep the case of *before* if it is weighed alike, else begin anew where it ended."""
@@ -205,6 +217,7 @@ class Casework:
             self.begin_anew(before.case, ordinal=before.ordinal)
 
     def _resume(self, now: float) -> tuple[Event, ...]:
+        self.since = min(self.since, now)  # the clock was set back: the halt is young again
         if not self.case.recovered or now - self.since < self.gate.resume.min_halt:
             return ()
         return self.case.resume()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import orjson
 
 from seamwatch.errors import StoreError
-from seamwatch.evidence import Case
+from seamwatch.evidence import Case, Event
 from seamwatch.store import (
     Asked,
     Checkpoint,
@@ -37,6 +37,7 @@ class Kept:
 
     evidence: Evidence
     since: float | None = None  # wall clock at which it came to stand as it does
+    is_halted: bool = False  # as the events say; for when the state cannot be used
 
 
 async def kept(store: Store, pipeline: str) -> Kept:
@@ -44,16 +45,23 @@ async def kept(store: Store, pipeline: str) -> Kept:
     evidence = await store.load_evidence(pipeline)
     events = await store.load_events(pipeline, limit=RECENT) if evidence.terms else []
     changes = [row.at for row in events if row.event in STANDS_ANEW]
-    return Kept(evidence, max(changes, default=None))
+    halts = [row.event for row in events if row.event in (Event.HALT, Event.RESUME)]
+    return Kept(evidence, max(changes, default=None), halts[-1:] == [Event.HALT])
 
 
 def terms_rows(pipeline: str, casework: Casework, *, digest: str) -> Iterator[Row]:
-    """Yield the terms in force from the next probe on, and the state that they begin with."""
+    """Yield the terms in force from the next probe on, and the state that they begin with.
+
+    A state that does not begin with nothing (a halt that stands, probes that were taken while the
+    store was away) is a checkpoint: what comes later cannot be replayed from the terms alone.
+    """
     if not casework.is_recalled:
         return
-    now, key = casework.clock(), casework.key
+    now, key, state = casework.clock(), casework.key, _state(casework)
     yield TermsRow(pipeline, key, casework.terms_text, casework.offset, now)
-    yield EvidenceRow(pipeline, digest, key, casework.ordinal, _state(casework), now)
+    if casework.case.ordinal or casework.case.halted:
+        yield Checkpoint(pipeline, key, casework.ordinal, state)
+    yield EvidenceRow(pipeline, digest, key, casework.ordinal, state, now)
 
 
 def _state(casework: Casework) -> str:
@@ -115,6 +123,8 @@ def restore(casework: Casework, found: Kept) -> bool:
     casework.offset = evidence.ordinal
     case = _case(casework, evidence)
     if case is None or evidence.terms is None:
+        if found.is_halted and found.since is not None:
+            casework.stay_halted(ordinal=evidence.ordinal, since=found.since)
         return False
     if evidence.missing:
         log.error("%d probes are not in the log", evidence.missing, extra=dict(casework.where))
@@ -131,6 +141,8 @@ def catch_up(casework: Casework, found: Kept) -> None:
     """Tell *casework*, which began without the store, what the store had."""
     case = _case(casework, found.evidence)
     casework.catch_up(case, ordinal=found.evidence.ordinal, since=found.since)
+    if case is None and found.is_halted and found.since is not None:
+        casework.stay_halted(ordinal=found.evidence.ordinal, since=found.since)
 
 
 def _case(casework: Casework, evidence: Evidence) -> Case | None:

@@ -88,10 +88,15 @@ class PipelineWatch:
         ]
         if self.probing is not None and self.section.golden is not None:
             self._asking = Job(self._probe, self.probing.pace or self.section.golden.every)
-            self._examining = Job(self._examine, self._examine_every)
+            # However many pipelines wait for the worker, or for a model that all of them doubt, few
+            # do so at once: the others would keep everything else from being read and asked.
+            self._examining = Job(
+                self._examine, self._examine_every, host="the worker", gives_way=False
+            )
             jobs += [self._asking, self._examining]
         if self.attributing is not None:
-            self._blaming = Job(self._blame, REST)
+            host = self.probing.host if self.probing is not None else ""
+            self._blaming = Job(self._blame, REST, host=f"blame {host}", gives_way=False)
             jobs.append(self._blaming)
         return [*jobs, *self.signals.jobs()]
 
@@ -144,11 +149,11 @@ class PipelineWatch:
 
     def _took(self, probing: Probing, taken: Taken) -> None:
         """Hand on an answer, and go on at the pace that the evidence asks for."""
+        self._answered(probing, taken)  # first: what the case has taken must be in the log
         if self._asking is not None and probing.pace is not None:
             self._asking.pace(probing.pace)
         if self.attributing is not None:
             self._look_for_blame(self.attributing, probing, taken)
-        self._answered(probing, taken)
 
     def _look_for_blame(self, attributing: Attributing, probing: Probing, taken: Taken) -> None:
         attributing.heard(taken.judged)

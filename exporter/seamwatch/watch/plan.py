@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
@@ -225,8 +226,16 @@ def _attributing(
         rng=tools.rng,
     )
     if finding is not None:
-        attributing.restore(orjson.loads(finding.text))
+        attributing.restore(_saved(finding))
     return attributing
+
+
+def _saved(finding: Finding) -> Any:
+    """Return what *finding* holds; what is no JSON is nothing that anybody could go on with."""
+    try:
+        return orjson.loads(finding.text)
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _casework(
@@ -250,6 +259,9 @@ def _casework(
     casework.is_recalled = remembered.case is not None
     if remembered.case is not None:
         restore(casework, remembered.case)
+    counted = (row.at for row in remembered.window if row.ordinal is not None and row.x is not None)
+    # An exporter that was away for long knows nothing of now, until the next valid answer.
+    casework.last_valid = max(counted, default=casework.last_valid)
     return casework
 
 

@@ -148,6 +148,9 @@ class Probing:
         slice_ = self.casework.focus() if self.casework is not None else None
         passes = self.passes if slice_ is None else self._focus_on(slice_)
         item = passes.next(now=now)
+        if item is None and slice_ is not None:  # no label of the slice holds now
+            slice_, passes = None, self.passes
+            item = passes.next(now=now)
         if self.casework is not None and self._checked != self.passes.seed:
             self._checked = self.passes.seed
             self.casework.check_judge(self.passes.seed)
@@ -185,11 +188,21 @@ class Probing:
             turn = self._turns.popleft()
             if turn.judged is None:
                 continue
-            taken = Taken(turn.judged, turn.seed, turn.position, turn.focused)
-            if self.casework is not None:
-                taken = self.casework.take(taken)
-            if self.answered is not None:
-                self.answered(self, taken)
+            try:
+                self._hand_on(Taken(turn.judged, turn.seed, turn.position, turn.focused))
+            except Exception:  # a bug that one answer meets must not hold up those behind it
+                log.exception("an answer could not be handed on")
+
+    def _hand_on(self, taken: Taken) -> None:
+        if self.casework is not None:
+            taken = self.casework.take(taken)
+        if self.answered is not None:
+            self.answered(self, taken)
+
+    @property
+    def host(self) -> str:
+        """Return the host of the model."""
+        return self._client.host
 
     @property
     def pace(self) -> float | None:

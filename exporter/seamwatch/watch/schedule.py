@@ -17,6 +17,7 @@ BACKOFF = 2.0  # each failure in a row doubles the interval ...
 BACKOFF_STEPS = 3  # ... up to eight times
 BACKOFF_CAP = 300.0  # seconds; but never less than the job's own interval
 SLOW = 1.0  # seconds after which a run no longer counts for its host: a hung one blocks nobody
+NEVER = 1e9  # seconds
 STARTS_A_SECOND = 500.0  # at the start, jobs are spread so that no more than this many begin
 
 
@@ -27,9 +28,11 @@ class Job:
     run: Callable[[], Awaitable[bool]]
     every: float  # seconds
     host: str = ""  # jobs of one host share its limit; "" shares nothing
+    gives_way: bool = True  # a slow run leaves its place in the limit to the next
     failures: int = 0  # in a row
     cancelled: bool = False
     turn: int = -1  # the entry of the schedule that holds; older ones are passed over
+    due: float | None = None  # loop time of that entry; None while it runs or waits in line
     hasten: Callable[[Job], None] | None = None  # set by the schedule that runs it
 
     def pace(self, every: float) -> None:
@@ -52,7 +55,7 @@ class Schedule:
 
     A job is due again only when it has ended, so a slow one is never piled up. A job whose host
     is full waits in that host's own line and holds up nobody else; a run that is slow gives its
-    place in the host's limit to the next.
+    place in the host's limit to the next, unless it is one of many that would be slow together.
     """
 
     per_host: int = 8
@@ -77,10 +80,17 @@ class Schedule:
         self._wake.set()
 
     def cancel(self, jobs: Iterable[Job]) -> None:
-        """Stop *jobs*: those that run now are cancelled, the others never start again."""
+        """Stop *jobs*: those that run now are cancelled, the others never start again.
+
+        They are let go of at once, however long it is until they would have been due: what they
+        hold is whole pipelines.
+        """
         gone = set(jobs)
         for job in gone:
             job.cancelled = True
+        if gone:
+            self._due = [one for one in self._due if not one[2].cancelled]
+            heapq.heapify(self._due)
         for task, job in self._running.items():
             if job in gone:
                 task.cancel()
@@ -107,6 +117,7 @@ class Schedule:
             _, turn, job = heapq.heappop(self._due)
             if job.cancelled or turn != job.turn:
                 continue
+            job.due = None
             if job.host and self._hosts[job.host] >= self.per_host:
                 self._lines[job.host].append(job)
             else:
@@ -121,7 +132,8 @@ class Schedule:
         self._running[task] = job
         if job.host:
             self._hosts[job.host] += 1
-            self._holding[task] = loop.call_later(SLOW, self._leave, task)
+            slow = SLOW if job.gives_way else NEVER
+            self._holding[task] = loop.call_later(slow, self._leave, task)
         task.add_done_callback(self._ended)
 
     async def _once(self, job: Job) -> None:
@@ -165,12 +177,11 @@ class Schedule:
     def _hasten(self, job: Job) -> None:
         """Bring a waiting job forward to its new pace; one that runs, or is due, is left alone."""
         now = asyncio.get_running_loop().time()
-        waiting = next((at for at, turn, _ in self._due if turn == job.turn), None)
-        if waiting is not None and waiting > now + job.every:
+        if job.due is not None and job.due > now + job.every:
             self._push(now + interval(job.every, 0, self.rng.random()), job)
             self._wake.set()
 
     def _push(self, at: float, job: Job) -> None:
         self._sequence += 1
-        job.turn = self._sequence
+        job.turn, job.due = self._sequence, at
         heapq.heappush(self._due, (at, self._sequence, job))
