@@ -15,6 +15,7 @@ from seamwatch.pipeline import Answer, Judged, Verdict
 from seamwatch.sources import Reach
 from seamwatch.store import Asked, Pass, Store
 from seamwatch.watch import PipelineWatch
+from seamwatch.watch.answers import Answers
 from seamwatch.watch.casework import Taken
 from seamwatch.watch.plan import Plan, Remembered, Tools, plan, watched
 from seamwatch.watch.recall import recall
@@ -124,3 +125,19 @@ async def test_an_answer_that_became_evidence_is_written_whatever_fails_after_it
         with pytest.raises(ValueError, match="a bug"):
             one._took(one.probing, Taken(judged, 1, 0, False))
         assert len(written) == 1
+
+
+async def test_a_window_is_examined_again_when_some_of_it_is_new(tmp_path: Path) -> None:
+    async with watching(configured(tmp_path), Remembered()) as one:
+        assert one.probing is not None
+        answers = one.probing.answers = Answers(200, one.probing.rules)
+        item = one.probing.golden.items[0]
+        try:
+            for new, examined in ((100, 100), (1, 100), (2, 103)):
+                for _ in range(new):
+                    judged = Judged(item, Answer("yes"), Verdict.CORRECT, 1.0, NOW)
+                    answers.add(judged, declared=None, sample=True)
+                assert await one._examine()
+                assert answers.examined.n == examined
+        finally:
+            one._worker.close()

@@ -79,6 +79,11 @@ class Answers:
         return self.verdicts.total()
 
     @property
+    def held(self) -> int:
+        """How many answers since the start the window holds."""
+        return len(self._recent)
+
+    @property
     def versions(self) -> tuple[str, ...]:
         """The versions that answered in the window since the start, sorted."""
         return tuple(sorted(self._versions))

@@ -33,6 +33,7 @@ GRACE = 1.0  # seconds beyond its own timeout after which a reader is cut off by
 EXAMINE_EVERY = 10.0  # seconds between two examinations of one pipeline's window, and at ...
 EXAMINE_SHARE = 20.0  # ... least so many times what one of them takes, but ...
 EXAMINE_LATEST = 60.0  # ... no later than so many seconds after the one before
+EXAMINE_CHANGE = 0.02  # share of the window that must be new, unless the threshold has changed
 ASK_EVERY = 1.0  # seconds after which an attribution under way looks for something to ask again
 REST = 600.0  # seconds between looks while there is nothing to blame anybody for
 
@@ -73,7 +74,8 @@ class PipelineWatch:
         self._clock = clock
         self._changed = changed
         self._answered = answered
-        self._examined = 0  # answers counted when the window was last examined
+        self._examined = 0  # answers counted when the window was last examined, and ...
+        self._examined_at: float | None = None  # ... the threshold then in force
         self._asking: Job | None = None
         self._blaming: Job | None = None
         self._examining: Job | None = None
@@ -190,17 +192,19 @@ class PipelineWatch:
     async def _examine(self) -> bool:
         probing = self.probing
         assert probing is not None
-        answers = probing.answers.count
-        if answers == self._examined:
+        answers, threshold = probing.answers.count, self._threshold()
+        new = answers - self._examined
+        few = new < EXAMINE_CHANGE * probing.answers.held and threshold == self._examined_at
+        if not new or few:
             return True
         blessing = self.judging.blessing if self.judging else None
         sample = probing.answers.sample(
-            threshold=self._threshold(), blessed=blessing.scores if blessing else ()
+            threshold=threshold, blessed=blessing.scores if blessing else ()
         )
         found, started = Examined(), monotonic()
         try:
             found = await self._worker.run(examine, sample)
-            self._examined = answers
+            self._examined, self._examined_at = answers, threshold
         except SeamwatchError as error:
             log.warning("cannot measure the answers: %s", error, extra=self._where())
             return False
