@@ -200,6 +200,18 @@ def test_check_has_no_warning_where_nothing_is_missing(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_check_warns_of_credentials_that_a_repair_takes_to_another_host(tmp_path: Path) -> None:
+    model = 'http: {url: "http://m.example/", '
+    repair = '{blames: cache, url: "http://shadow.example/"}'
+    text = EVIDENCE.replace("{blames: cache, headers: {Cache-Control: no-cache}}", repair)
+    warned = "pipelines.rag.model.repairs.cold.url: bearer_token_file"
+    assert "shadow.example" not in checked(tmp_path, text).stderr
+    text = text.replace(model, f"{model}bearer_token_file: /run/token, ")
+    done = checked(tmp_path, text)
+    assert done.returncode == 0
+    assert f"{warned} of the model is sent to shadow.example too; ask another" in done.stderr
+
+
 def test_check_says_why_a_blessing_is_not_used(tmp_path: Path) -> None:
     (tmp_path / "golden.jsonl.blessing.json").write_text("{}")
     done = checked(tmp_path, EVIDENCE)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from seamwatch.config.loading import Config
+from seamwatch.config.models import ModelSection
 from seamwatch.config.problems import Finding, KeyPath
 from seamwatch.config.schema import PipelineSection, StageSection
 from seamwatch.config.sentences import listed
@@ -18,6 +20,8 @@ def advise(config: Config) -> Iterator[Finding]:
         at = ("pipelines", name)
         yield from _about_stages(at, section, config.pipelines[name].outputs)
         yield from _about_evidence(at, section, config.base_dir(name))
+        if section.model is not None:
+            yield from _about_credentials((*at, "model", "repairs"), section.model)
 
 
 def _about_stages(
@@ -80,3 +84,20 @@ def _about_evidence(at: KeyPath, section: PipelineSection, base_dir: Path) -> It
             " seamwatch golden bless while the answers are good"
         )
         yield Finding((*at, "golden"), message, at_key=True)
+
+
+def _about_credentials(at: KeyPath, model: ModelSection) -> Iterator[Finding]:
+    target = model.section
+    own = urlsplit(target.url)
+    sent = [name for name in _CREDENTIALS if getattr(target, name)]
+    for name, repair in model.repairs.items():
+        other = urlsplit(repair.url) if repair.url else own
+        if sent and (other.hostname, other.port) != (own.hostname, own.port):
+            message = (
+                f"{listed(sent)} of the model {'is' if len(sent) == 1 else 'are'} sent to"
+                f" {other.hostname} too; ask another host only if it may have them"
+            )
+            yield Finding((*at, name, "url"), message)
+
+
+_CREDENTIALS = ("headers", "basic_auth", "bearer_token", "bearer_token_file")
