@@ -376,3 +376,26 @@ async def test_where_no_label_of_the_doubted_slice_holds_the_pass_goes_on() -> N
     for _ in range(5):
         await asyncio.sleep(0)
     assert [one.focused for one in heard] == [False] * 4
+
+
+async def test_a_halt_while_the_store_is_away_is_among_the_events_when_it_is_back(
+    tmp_path: Path,
+) -> None:
+    clock, url = Clock(), f"sqlite:///{tmp_path}/s.db"
+    case = casework(clock)
+    case.is_recalled = False
+    for n in range(9):
+        clock.now += 1
+        case.take(taken(Verdict.WRONG, n))
+    journal, store = Journal(url), await Store.open(url)
+    catch_up(case, await kept(store, "answers"))
+    for _ in range(2):  # a reload writes the terms again, and not the halt
+        journal.put(*terms_rows("answers", case, digest="d1"))
+    assert await journal.flush()
+    (event,) = await store.load_events("answers")
+    assert (event.event, event.at, event.ordinal) == (Event.HALT, NOW + 8, case.ordinal)
+    again = casework(clock)
+    assert restore(again, await kept(store, "answers"))
+    assert again.state(now=clock.now).since == NOW + 8
+    await store.close()
+    await journal.close()

@@ -79,6 +79,7 @@ class Casework:
     counts: Counter[Event] = field(default_factory=Counter)
     judges_right: bool = True
     is_recalled: bool = True  # what the store kept has been read; until then nothing is written
+    untold: float | None = None  # wall clock of a halt that could not be written down yet
     _turn: int = 0  # every other probe may be focused
 
     def __post_init__(self) -> None:
@@ -210,6 +211,7 @@ class Casework:
     def take_over(self, before: Casework) -> None:
         """Keep the case of *before* if it is weighed alike, else begin anew where it ended."""
         self.since, self.is_recalled = before.since, before.is_recalled
+        self.untold = before.untold
         if before.key == self.key:
             self.restore(before.case, offset=before.offset, since=before.since)
             self.last_valid, self.counts = before.last_valid, before.counts
@@ -225,6 +227,8 @@ class Casework:
     def _note(self, events: tuple[Event, ...], now: float) -> None:
         for event in events:
             self.counts[event] += 1
+            if event in (Event.HALT, Event.RESUME) and not self.is_recalled:
+                self.untold = now if event is Event.HALT else None
             level = logging.INFO if event in (Event.CALM, Event.RESUME) else logging.WARNING
             log.log(level, _SAID[event], extra=dict(self.where) | {"change": event.value})
         if not STANDS_ANEW.isdisjoint(events):

@@ -62,6 +62,9 @@ def terms_rows(pipeline: str, casework: Casework, *, digest: str) -> Iterator[Ro
     if casework.case.ordinal or casework.case.halted:
         yield Checkpoint(pipeline, key, casework.ordinal, state)
     yield EvidenceRow(pipeline, digest, key, casework.ordinal, state, now)
+    if casework.untold is not None:
+        at, casework.untold = casework.untold, None
+        yield EventRow(pipeline, casework.ordinal, at, Event.HALT, 1.0, key, _detail(casework))
 
 
 def _state(casework: Casework) -> str:
