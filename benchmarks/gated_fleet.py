@@ -26,6 +26,7 @@ from pathlib import Path
 from process import Exporter, cpu, free_port, memory
 
 ITEMS, BROKEN = 20, 100
+EVERY = 60.0  # seconds between two questions to a pipeline
 PROMISE = 1.5
 READY = "seamwatch_golden_last_answer_timestamp_seconds{"
 
@@ -146,7 +147,7 @@ def run(pipelines: int, seconds: float, *, gated: bool) -> tuple[int, Phase]:
             pid = exporter.process.pid
             until(exporter, "the first answers", f"^{READY}", pipelines)
             print(f"  {'with' if gated else 'no'} gate: all answered after {cpu(pid):.1f} CPU s")
-            idle = measure(exporter, seconds)
+            idle = measure(exporter, EVERY)  # a whole round: without it two runs do not compare
             print(idle.line("idle"))
             used = memory(pid, "VmRSS")
             urllib.request.urlopen(f"http://127.0.0.1:{port}/break", timeout=10).close()
