@@ -302,7 +302,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=400)
     runs = parser.parse_args().runs
     start = time.process_time()
-    print(f"\nInquiry as it comes (c = .95, 300 calls); flake {FLAKE:.0%}, {runs} runs\n{HEAD}")
+    print(f"\nInquiry as it comes (c = .95, 800 calls); flake {FLAKE:.0%}, {runs} runs\n{HEAD}")
     for scenario in SCENARIOS:
         report(scenario, runs)
     print(f"\nwith up to 3,000 calls; {runs // 2} runs\n{HEAD}")

@@ -57,10 +57,10 @@ class Model:
         return inquiry.result()
 
 
-def mixed(**counts: int) -> dict[str, Item]:
+def mixed(shuffle: int = 1, /, **counts: int) -> dict[str, Item]:
     """So many items that need this one repair each ("none": that no repair wins back), shuffled."""
     kinds = [name for name, count in counts.items() for _ in range(count)]
-    random.Random(1).shuffle(kinds)
+    random.Random(shuffle).shuffle(kinds)
     return {
         f"{place}": never if kind == "none" else needs(kind) for place, kind in enumerate(kinds)
     }
@@ -111,10 +111,16 @@ def test_a_loss_that_no_repair_wins_back_is_unexplained_and_soon_left_alone() ->
 
 
 def test_two_repairs_that_win_back_the_same_are_a_tie_between_these_two() -> None:
-    result = found(mixed(cache=60, index=60, threshold=5))
-    assert (result.outcome, result.top) == (Outcome.UNDECIDED, None)
-    assert set(result.tied) == {"cache", "index"}
-    assert result.probes == 300
+    """Either may be named, as neither would be wrong; where none is, it is between just them."""
+    twins = {"cache", "index"}
+    every = [
+        found(mixed(shuffle, cache=60, index=60, threshold=5), max_probes=300)
+        for shuffle in range(12)
+    ]
+    open_ = [one for one in every if one.outcome is Outcome.UNDECIDED]
+    assert len(open_) >= 6
+    assert all(one.top is None and set(one.tied) == twins and one.probes == 300 for one in open_)
+    assert {one.top for one in every if one not in open_} <= twins
 
 
 def test_one_repair_alone_is_named_if_it_wins_back_a_real_part_of_the_loss() -> None:

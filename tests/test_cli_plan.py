@@ -108,7 +108,7 @@ def test_a_plan_tells_delays_false_halts_recovery_and_money(
     assert "tickets while healthy: promised at most 2 a year" in text
     assert "proof that it is above 90% again: " in text
     assert "a normal day: 5,760 probes, 57.60" in text
-    assert "naming a suspect: at most 300 probes an inquiry (3.00), at most 3,000 a day" in text
+    assert "naming a suspect: at most 800 probes an inquiry (8.00), at most 3,000 a day" in text
     assert "standard error of the means up to" in text
     assert "by importance" in text
 

@@ -120,7 +120,7 @@ def test_what_evidence_and_blame_need_is_read_as_it_is_written(tmp_path: Path) -
     assert model.repairs["cold"].headers["Cache-Control"].get_secret_value() == "no-cache"
     assert model.repairs["tuned"].threshold == "best"
     asking = model.attribution
-    assert (asking.confidence, asking.strict, asking.max_probes) == (0.9, False, 300)
+    assert (asking.confidence, asking.strict, asking.max_probes) == (0.9, False, 800)
     assert (asking.per_day, asking.every) == (3000, 7200)
     assert threshold is not None
     assert (threshold.setting, threshold.wrong, threshold.declined) == ("threshold", 1, 0.5)

@@ -81,7 +81,7 @@ class Inquiry:
         items: int,
         confidence: float = 0.95,
         strict: bool = False,
-        max_probes: int = 300,
+        max_probes: int = 800,
         seed: int = 0,
         free: Collection[str] = (),
         baseline: float | None = None,

@@ -28,7 +28,7 @@ from statistics import NormalDist
 AT_LEAST = 8
 """Items that must have been shared out before anything is concluded."""
 
-NEAR_TIE = 1.35
+NEAR_TIE = 1.45
 """Suspects of which one wins back less than this many times the other are nearly tied."""
 
 EXPLAINED, UNEXPLAINED = 0.3, 0.1

@@ -52,7 +52,7 @@ class AttributionSection(Section):
     """How sure it must be before it names one."""
     strict: bool = False
     """Count the luck of stopping at the right moment as well: about twice the questions."""
-    max_probes: Annotated[int, Field(gt=0)] = 300
+    max_probes: Annotated[int, Field(gt=0)] = 800
     """Questions of one inquiry, at most."""
     per_day: Annotated[int, Field(gt=0)] = 3000
     """Questions of all inquiries in 24 hours, at most; they count for `budget` as well."""
