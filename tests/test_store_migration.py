@@ -123,7 +123,7 @@ async def test_a_store_of_the_first_version_keeps_all_that_it_held(url: str) -> 
         assert await store.load_evidence("rag") == Evidence(terms, state, [new], [])
         assert await store.load_window("rag", "d1", 9) == [*OLD_PROBES, new]
         assert await store.prune(before=100.15, configured={"rag"}) == 1
-    assert await run(url, "SELECT version FROM seamwatch_schema") == [(2,)]
+    assert await run(url, "SELECT version FROM seamwatch_schema") == [(3,)]
 
 
 async def test_a_store_that_was_brought_here_is_like_a_new_one(url: str) -> None:
@@ -176,8 +176,8 @@ async def test_what_cannot_be_brought_to_this_version_stays_as_it_was(tmp_path: 
 
 async def test_a_store_of_a_later_version_gets_no_table_of_ours(url: str) -> None:
     await run(url, "CREATE TABLE seamwatch_schema (version INTEGER PRIMARY KEY)")
-    await run(url, "INSERT INTO seamwatch_schema VALUES (3)")
+    await run(url, "INSERT INTO seamwatch_schema VALUES (4)")
     before = await tables(url)
-    with pytest.raises(StoreError, match=r"\(schema 3, this one knows 2\)"):
+    with pytest.raises(StoreError, match=r"\(schema 4, this one knows 3\)"):
         await Store.open(url)
     assert await tables(url) == before

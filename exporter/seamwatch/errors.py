@@ -31,6 +31,7 @@ class Reason(StrEnum):
     DISK_FULL = "disk_full"  # no space, or a quota, where something must be written
     CORRUPT = "corrupt"  # a file or database that is damaged, or is none at all
     MISSING_DRIVER = "missing_driver"  # an optional extra is not installed
+    NOT_LEADER = "not_leader"  # another replica watches now, and only that one may write
     BUSY = "busy"  # the previous reading of the same thing has not ended yet
     INTERNAL = "internal"  # our own mistake: counted, logged with its traceback
 

@@ -1,5 +1,5 @@
 """What survives a restart: publications of stages, the probe log, how far a pass has
-come, the evidence and what it led to.
+come, the evidence and what it led to, how gates stand, and the audit of all that was done to them.
 
 `Store` reads and writes a database (SQLite, or PostgreSQL for several replicas). `Journal` takes
 rows without waiting and writes them behind; while the database cannot be written it keeps them.
@@ -8,6 +8,7 @@ rows without waiting and writes them behind; while the database cannot be writte
 from __future__ import annotations
 
 from seamwatch.store.database import Store
+from seamwatch.store.gatestore import GateStore
 from seamwatch.store.journal import Journal, JournalState
 from seamwatch.store.restoring import probe_of, restored_case
 from seamwatch.store.rows import (
@@ -18,6 +19,8 @@ from seamwatch.store.rows import (
     EvidenceRow,
     Finding,
     Forgotten,
+    Happened,
+    IdempotencyKey,
     Pass,
     Published,
     Row,
@@ -32,6 +35,9 @@ __all__ = [
     "EvidenceRow",
     "Finding",
     "Forgotten",
+    "GateStore",
+    "Happened",
+    "IdempotencyKey",
     "Journal",
     "JournalState",
     "Pass",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from seamwatch.errors import Reason, StoreError
 from seamwatch.freshness import Publication
 from seamwatch.store.address import Address, parse_address
+from seamwatch.store.gatestore import GateStore
 from seamwatch.store.histories import Histories
 from seamwatch.store.reasons import store_error
 from seamwatch.store.rows import (
@@ -19,6 +21,7 @@ from seamwatch.store.rows import (
     EventRow,
     Evidence,
     Finding,
+    Happened,
     Pass,
     Row,
     TermsRow,
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from seamwatch.store.engine import Engine
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 LOAD_TIMEOUT = 60.0
 """Seconds that reading everything back at the start may take."""
@@ -49,11 +54,14 @@ class Store:
 
     def __init__(self, engine: Engine, address: Address, *, timeout: float) -> None:
         self._engine = engine
+        self._address = address
         self._path = address.path
         self._timeout = timeout
         self._identity: tuple[int, int] | None = None
         self.shown = address.shown  # where it is, for logs: without password
+        self.gates = GateStore(self._transact, address, timeout=timeout)
         self.is_new = False  # the tables were made by this opening
+        self.epoch: int | None = None  # whose rows these are; None: whoever leads
 
     @classmethod
     async def open(cls, url: str, *, timeout: float = 5.0) -> Self:
@@ -89,10 +97,17 @@ class Store:
         """
         from seamwatch.store.statements import grouped
 
-        batches = grouped(rows, self._engine.dialect)
+        some = list(rows)
+        happened = [row for row in some if isinstance(row, Happened)]
+        batches = grouped(some, self._engine.dialect)
 
         def write(connection: Connection) -> None:
             self._check_identity()
+            if self.epoch is not None:
+                self._check_epoch(connection)
+            if happened:
+                self._decide(connection, happened, batches)
+                return
             for statement, values in batches:
                 connection.execute(statement, values)
 
@@ -224,6 +239,27 @@ class Store:
 
         work = partial(self._transact, timeout=LOAD_TIMEOUT)
         return await Pruning(work, before, chunk=_CHUNK).prune(configured)
+
+    def _decide(
+        self, connection: Connection, happened: list[Happened], batches: Iterable[Any]
+    ) -> None:
+        """Write *batches*, and what comes of *happened*, with nobody else writing in between."""
+        from seamwatch.store.audit import hold
+        from seamwatch.store.gatebook import Written, happen
+
+        hold(connection)
+        for statement, values in batches:
+            connection.execute(statement, values)
+        for one in happened:
+            found = happen(connection, one)
+            if not isinstance(found, Written):
+                log.warning("not done to the gate: %s", found, extra={"pipeline": one.pipeline})
+
+    def _check_epoch(self, connection: Connection) -> None:
+        from seamwatch.store.leading import check_epoch
+
+        assert self.epoch is not None
+        check_epoch(connection, self.epoch, self.shown)
 
     async def _transact(self, work: Callable[[Connection], T], timeout: float) -> T:
         try:

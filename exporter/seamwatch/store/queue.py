@@ -11,13 +11,20 @@ from seamwatch.store.rows import (
     EvidenceRow,
     Finding,
     Forgotten,
+    Happened,
     Published,
     Row,
     TermsRow,
 )
 
 _IN_PLACE = (Published, Forgotten)  # their order is the order of publication
-_KEPT = (TermsRow, EvidenceRow, EventRow, Finding)  # few, and nobody could make them again
+_KEPT = (
+    TermsRow,
+    EvidenceRow,
+    EventRow,
+    Finding,
+    Happened,
+)  # few, and nobody could make them again
 
 
 class Waiting(NamedTuple):
@@ -77,7 +84,7 @@ class Queue:
     def give_up(self, limit: int) -> int:
         """Drop the oldest rows above *limit*; return how many went.
 
-        Terms, evidence, events and findings go only when nothing else waits.
+        Terms, evidence, events, findings and happenings go only when nothing else waits.
         """
         too_many = len(self._waiting) - limit
         if too_many <= 0:

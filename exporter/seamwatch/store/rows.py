@@ -7,10 +7,13 @@ cannot read the last one, because the store is out of reach, gives no ordinals u
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from seamwatch.freshness import Publication
+from seamwatch.gate import Happening, Rules
 from seamwatch.pipeline import Verdict
 
 
@@ -163,6 +166,34 @@ class Finding:
         return ("finding", self.pipeline)
 
 
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """Something happened to the gate of a pipeline; what comes of it is decided when written."""
+
+    pipeline: str
+    happening: Happening
+    rules: Rules
+    at: float  # wall clock, seconds since the epoch
+    actor: str
+    targets: tuple[str, ...] = ()  # of its actions, by name
+    detail: Mapping[str, Any] = field(default_factory=dict)  # for the audit, plain JSON values
+    number: int = field(default_factory=itertools.count().__next__, compare=False)
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What this row is about: each is one of its own."""
+        return ("happened", self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """Tells a request that came twice; *request* is the SHA-256 of what it asks for, hex."""
+
+    actor: str
+    key: str
+    request: str
+
+
 class Evidence(NamedTuple):
     """All that is known of one pipeline's evidence: *state* and then *tail* is how it stands.
 
@@ -193,5 +224,14 @@ class Evidence(NamedTuple):
 
 
 Row = (
-    Published | Forgotten | Asked | Pass | TermsRow | EvidenceRow | Checkpoint | EventRow | Finding
+    Published
+    | Forgotten
+    | Asked
+    | Pass
+    | TermsRow
+    | EvidenceRow
+    | Checkpoint
+    | EventRow
+    | Finding
+    | Happened
 )

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Table, func, inspect, select
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from seamwatch.errors import Reason, StoreError
+from seamwatch.store.audit import TRIGGERS
 from seamwatch.store.tables import VERSION, metadata, schema
 
 _LOCK = 0x5EA3_3A7C  # advisory lock of PostgreSQL under which tables are made
@@ -37,6 +38,8 @@ def bring_up(connection: Connection, shown: str) -> bool:
         for index in table.indexes:
             connection.execute(CreateIndex(index, if_not_exists=True))
     if found != VERSION:
+        for trigger in TRIGGERS[connection.dialect.name]:
+            connection.exec_driver_sql(trigger)
         connection.execute(schema.delete())
         connection.execute(schema.insert(), [{"version": VERSION}])
     return found is None

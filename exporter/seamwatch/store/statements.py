@@ -52,6 +52,8 @@ def grouped(some: Iterable[written.Row], dialect: str) -> _Batch:
                 values[type(row)].append({"pipeline": pipeline, "stage": stage, **named})
             case written.Forgotten(pipeline, stage, since):
                 forgotten.append({"p": pipeline, "s": stage, "t": since})
+            case written.Happened():
+                continue  # decided one after another, after the rest: see gatebook
             case _:
                 names = names_of(type(row))
                 values[type(row)].append({name: getattr(row, name) for name in names})

@@ -16,7 +16,7 @@ from sqlalchemy import (
     false,
 )
 
-VERSION = 2
+VERSION = 3
 """Version of this schema; a store of a later one is refused, of an earlier one is brought here."""
 
 metadata = MetaData()
@@ -134,4 +134,85 @@ findings = Table(
     Column("pipeline", Text, primary_key=True),
     Column("at", Double, nullable=False),
     Column("text", Text, nullable=False),
+)
+
+gates = Table(
+    "seamwatch_gates",
+    metadata,
+    Column("pipeline", Text, primary_key=True),
+    Column("generation", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False, index=True),  # of the audit, when it last changed
+    Column("state", Text, nullable=False),
+    Column("rules", Text, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+audit = Table(
+    "seamwatch_audit",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),  # without gaps, from 1
+    Column("at", Double, nullable=False),
+    Column("pipeline", Text, nullable=False, index=True),
+    Column("actor", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("from_state", Text, nullable=False),
+    Column("to_state", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("prev_hash", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+
+orders = Table(
+    "seamwatch_orders",
+    metadata,
+    Column("pipeline", Text, primary_key=True),
+    Column("target", Text, primary_key=True),
+    Column("desired", Text, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("attempts", BigInteger, nullable=False),
+    Column("next_at", Double, nullable=False),
+    Column("decided_at", Double, nullable=False),
+    Column("confirmed_generation", BigInteger),
+    Column("confirmed_at", Double),
+    Column("memory", Text, nullable=False),
+    Column("drifts", BigInteger, nullable=False),
+    Column("last_error", Text, nullable=False),
+)
+
+idempotency = Table(
+    "seamwatch_idempotency",
+    metadata,
+    Column("actor", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("request", Text, nullable=False),  # sha256 of what was asked, hex
+    Column("generation", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),  # of the gate afterwards, JSON
+    Column("at", Double, nullable=False, index=True),
+)
+
+tokens = Table(
+    "seamwatch_tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("hash", Text, nullable=False, unique=True),  # sha256 of the secret, hex
+    Column("name", Text, nullable=False),
+    Column("scopes", Text, nullable=False),  # JSON
+    Column("gates", Text, nullable=False),  # globs, JSON
+    Column("created", Double, nullable=False),
+    Column("expires", Double),
+    Column("revoked", Double),
+)
+
+leader = Table(
+    "seamwatch_leader",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("epoch", BigInteger, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("at", Double, nullable=False),
 )

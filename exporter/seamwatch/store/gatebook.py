@@ -1,0 +1,217 @@
+"""What happens to a gate, decided and written in one transaction. So the database serialises it.
+
+Imports SQLAlchemy: import this where it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, delete, insert, select, update
+
+from seamwatch.errors import Reason, StoreError
+from seamwatch.gate import (
+    Change,
+    Decided,
+    GateState,
+    NotLegal,
+    Rules,
+    decide,
+    happening_to_json,
+    wanted,
+)
+from seamwatch.store import audit, orders
+from seamwatch.store.rows import Happened, IdempotencyKey
+from seamwatch.store.tables import gates, idempotency
+
+KEPT_KEYS = 86400.0  # seconds that the answer to a repeated request is kept
+
+
+class StaleGeneration(StoreError):
+    """The gate is not what the caller thought: *state* is how it stands."""
+
+    def __init__(self, state: GateState, expected: int) -> None:
+        super().__init__(
+            f"the gate is at generation {state.generation}, not {expected}; read it again",
+            reason=Reason.QUERY,
+        )
+        self.state = state
+
+
+class KeyReused(StoreError):
+    """An idempotency key came again with another request."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this Idempotency-Key was used for another request; make a new one",
+            reason=Reason.QUERY,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GateRow:
+    """A gate as it is written down; *seq* is the number of its last row in the audit."""
+
+    pipeline: str
+    state: GateState
+    rules: Rules
+    seq: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What came of a happening, once it is committed."""
+
+    state: GateState
+    rules: Rules
+    changes: tuple[Change, ...]
+    seq: int
+    resets_evidence: bool = False
+    is_replayed: bool = False  # the same request was answered before
+
+
+def load(connection: Connection, after_seq: int) -> list[GateRow]:
+    """Return the gates that changed after the audit's row *after_seq*; -1: all."""
+    there = gates.c
+    columns = (there.pipeline, there.state, there.rules, there.seq, there.at)
+    statement = select(*columns).where(there.seq > after_seq).order_by(there.seq)
+    return [_row(*found) for found in connection.execute(statement)]
+
+
+def happen(
+    connection: Connection,
+    happened: Happened,
+    *,
+    expected: int | None = None,
+    key: IdempotencyKey | None = None,
+) -> Written | StaleGeneration | KeyReused | NotLegal:
+    """Decide on *happened* and write all that comes of it; a refusal is returned, not raised.
+
+    Args:
+        connection: in a transaction that is committed afterwards.
+        happened: what, to which gate, by whom.
+        expected: the generation that the caller saw, None: whatever it is.
+        key: of a request that may come twice.
+    """
+    audit.hold(connection)
+    known = _known(connection, happened)
+    before = known.state if known else GateState.first(happened.rules.mode, happened.at)
+    if key is not None and (replayed := _replayed(connection, key, happened, known)) is not None:
+        return replayed
+    if expected is not None and expected != before.generation:
+        return StaleGeneration(before, expected)
+    try:
+        decided = decide(
+            before, happened.happening, happened.rules, now=happened.at, actor=happened.actor
+        )
+    except NotLegal as refusal:
+        return refusal
+    seq = _write(connection, happened, decided, known)
+    if key is not None:
+        _remember(connection, key, decided.state, happened.at)
+    return Written(decided.state, happened.rules, decided.changes, seq, decided.resets_evidence)
+
+
+def _known(connection: Connection, happened: Happened) -> GateRow | None:
+    there = gates.c
+    columns = (there.pipeline, there.state, there.rules, there.seq, there.at)
+    statement = select(*columns).where(there.pipeline == happened.pipeline).with_for_update()
+    found = connection.execute(statement).first()
+    return _row(*found) if found else None
+
+
+def _write(
+    connection: Connection, happened: Happened, decided: Decided, known: GateRow | None
+) -> int:
+    state, rules = decided.state, happened.rules
+    if known is not None and state is known.state and rules == known.rules:
+        return known.seq
+    seq = audit.append(connection, _entries(happened, decided.changes), at=happened.at)
+    values = {
+        "generation": state.generation,
+        "seq": seq,
+        "state": _dumps(state.to_json()),
+        "rules": _dumps(rules.to_json()),
+        "at": happened.at,
+    }
+    if known is None:
+        connection.execute(insert(gates), [{"pipeline": happened.pipeline, **values}])
+    else:
+        connection.execute(
+            update(gates).where(gates.c.pipeline == happened.pipeline).values(values)
+        )
+    orders.give(
+        connection,
+        happened.pipeline,
+        wanted(state, rules, now=happened.at) or "running",
+        happened.targets,
+        generation=state.generation,
+        reason=decided.changes[-1].reason if decided.changes else "",
+        now=happened.at,
+    )
+    return seq
+
+
+def _entries(happened: Happened, changes: tuple[Change, ...]) -> list[audit.Entry]:
+    detail = {"happening": happening_to_json(happened.happening), **happened.detail}
+    return [
+        audit.Entry(
+            happened.pipeline,
+            happened.actor,
+            change.event,
+            change.before.value,
+            change.after.value,
+            change.cause,
+            change.reason,
+            change.generation,
+            detail,
+        )
+        for change in changes
+    ]
+
+
+def _replayed(
+    connection: Connection, key: IdempotencyKey, happened: Happened, known: GateRow | None
+) -> Written | KeyReused | None:
+    there = idempotency.c
+    connection.execute(delete(idempotency).where(there.at < happened.at - KEPT_KEYS))
+    statement = select(there.request, there.state).where(
+        there.actor == key.actor, there.key == key.key
+    )
+    found = connection.execute(statement).first()
+    if found is None:
+        return None
+    if found.request != key.request:
+        return KeyReused()
+    state = GateState.from_json(orjson.loads(found.state))
+    return Written(state, happened.rules, (), known.seq if known else 0, is_replayed=True)
+
+
+def _remember(connection: Connection, key: IdempotencyKey, state: GateState, now: float) -> None:
+    values = {
+        "actor": key.actor,
+        "key": key.key,
+        "request": key.request,
+        "generation": state.generation,
+        "state": _dumps(state.to_json()),
+        "at": now,
+    }
+    connection.execute(insert(idempotency), [values])
+
+
+def _row(pipeline: str, state: str, rules: str, seq: int, at: float) -> GateRow:
+    return GateRow(
+        pipeline,
+        GateState.from_json(orjson.loads(state)),
+        Rules.from_json(orjson.loads(rules)),
+        seq,
+        at,
+    )
+
+
+def _dumps(values: Mapping[str, Any]) -> str:
+    return orjson.dumps(values).decode()
