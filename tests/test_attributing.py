@@ -300,6 +300,29 @@ async def test_a_fault_that_is_over_before_anything_is_asked_is_nobodys_fault(
     assert all(abs(share.value) < 0.05 for share in found.shares.values())
 
 
+async def test_faults_that_come_one_by_one_are_looked_into_anew_once_all_were_asked(
+    world: World, fetcher: Fetcher, worker: Worker
+) -> None:
+    driven = Driven(world, fetcher, worker, max_probes=300)
+    world.broken = {"cache"}
+    driven.probe(120)
+    driven.attributing.begin(Standing.HALTED)
+    await driven.attributing.step()
+    assert driven.state().attribution.top == "stale-cache"
+    began = driven.state().began
+    driven.wall += 30.0
+    world.broken = {"late", "cache"}
+    driven.probe()  # worse than when it was concluded, and nothing of it is from before
+    await driven.attributing.step()
+    state = driven.state()
+    assert state.began == began + 30.0
+    assert state.attribution.shares["late-data"].value > 0.05
+    asked = len(world.asked)
+    driven.probe()
+    await driven.attributing.step()
+    assert len(world.asked) == asked  # no worse than that: nothing to look into
+
+
 async def test_answers_that_are_wrong_by_chance_do_not_mislead(
     world: World, driven: Driven
 ) -> None:

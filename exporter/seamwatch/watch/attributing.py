@@ -33,6 +33,7 @@ from seamwatch.watch.worker import Worker
 log = logging.getLogger(__name__)
 
 REMEMBERED = 1000  # items whose last answer is kept for an inquiry that may begin
+WORSE = 0.03  # of x: a loss that has grown so much since it was shared out is looked into anew
 PAUSE = 300.0  # seconds without questions when neither the model nor any repair answers
 
 _NONE: Mapping[str, Reason] = MappingProxyType({})
@@ -230,17 +231,27 @@ class Attributing:
         missing = search.thresholds_missing()
         if missing:
             self._go_on_without(search, dict.fromkeys(missing, Reason.NO_DATA))
-        elif (
-            self._standing in (Standing.HALTED, Standing.RECOVERING)
-            and self._elapsed() - search.moved >= self.section.attribution.every
+        elif self._standing in (Standing.HALTED, Standing.RECOVERING) and (
+            self._elapsed() - search.moved >= self.section.attribution.every
+            or self._has_got_worse(search)
         ):
             self._before = self.state
             self._start(self.section.repairs)
 
+    def _has_got_worse(self, search: Search) -> bool:
+        """Say whether more is wrong than when *search* concluded: faults may come one by one.
+
+        Looked at once all items were asked since it began, when no answer from before that counts.
+        """
+        if search.observed is None or self._observed is None:
+            return False
+        is_whole = len(search.covered) >= search.inquiry.items
+        return is_whole and self._observed < search.observed - WORSE
+
     def _tell(self, search: Search) -> None:
         found = search.inquiry.result()
         if found.outcome is not search.told:
-            search.told = found.outcome
+            search.told, search.observed = found.outcome, self._observed
             named = found.top or " or ".join(found.tied) or "no repair"
             log.info("attribution is %s: %s", found.outcome, named, extra=dict(self._means.where))
         self._found(found)

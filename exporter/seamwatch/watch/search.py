@@ -97,6 +97,7 @@ class Search:
     failed: int = 0
     over_budget: bool = False
     told: Outcome = Outcome.OPEN  # what the log has been told
+    observed: float | None = None  # mean of x when it concluded; None after a restart
     covered: set[str] = field(default_factory=set)  # items that probing asked since it began
     _known: dict[tuple[str, frozenset[str]], Worth] = field(default_factory=dict)
     _failures: Counter[frozenset[str]] = field(default_factory=Counter)  # in a row
