@@ -390,6 +390,73 @@ PIPELINES: tuple[Family, ...] = (
         _EACH_GATE,
     ),
     _gauge(
+        "gate_state",
+        (*_P, "state"),
+        "1 for the state of the gate, 0 for the others: starting, running, suspect, halted,"
+        " recovering",
+        "five for each pipeline with a gate",
+    ),
+    _gauge(
+        "gate_mode",
+        (*_P, "mode"),
+        "1 for the mode of the gate, 0 for the others: off, shadow, enforce",
+        "three for each pipeline with a gate",
+    ),
+    _gauge(
+        "gate_denies",
+        _P,
+        "1 while callers are told to stop, else 0",
+        _EACH_GATE,
+    ),
+    _gauge(
+        "gate_would_deny",
+        _P,
+        "1 while callers are told to stop, or would be in mode enforce, else 0",
+        _EACH_GATE,
+    ),
+    _gauge(
+        "gate_stale",
+        _P,
+        "1 while the gate knows nothing of now, else 0: then on_unknown says what callers are told",
+        _EACH_GATE,
+    ),
+    _gauge(
+        "gate_generation",
+        _P,
+        "How often the state or the override of the gate has changed",
+        _EACH_GATE,
+    ),
+    _gauge(
+        "gate_since_timestamp_seconds",
+        _P,
+        "When the gate came to its state",
+        _EACH_GATE,
+    ),
+    _gauge(
+        "gate_cause",
+        (*_P, "cause"),
+        "1 for each kind of cause that halts the gate: evidence, data_age, person, alert",
+        "at most four for each pipeline with a gate",
+    ),
+    _gauge(
+        "gate_override_expires_timestamp_seconds",
+        (*_P, "kind"),
+        "When the override of the gate expires: force_halt or force_open; absent without one",
+        "at most one for each pipeline with a gate",
+    ),
+    _counter(
+        "gate_transitions",
+        (*_P, "to", "cause"),
+        "Changes of the gate that this process has seen, by the state it came to and the cause",
+        "at most a few dozen for each pipeline with a gate",
+    ),
+    _counter(
+        "gate_checks",
+        (*_P, "decision"),
+        "How often callers asked the gate and were told to go on (allow) or to stop (deny)",
+        "two for each pipeline with a gate",
+    ),
+    _gauge(
         "suspect_loss_ratio",
         (*_P, "suspect", "team", "bound"),
         "Accuracy that repairing the suspect wins back (Shapley share), in points as a ratio:"

@@ -16,20 +16,25 @@ from pathlib import Path
 from seamwatch.collectors.own import OwnMetrics, StoreHealth
 from seamwatch.config import Config
 from seamwatch.errors import SeamwatchError, StoreError
+from seamwatch.evidence import Event
 from seamwatch.exposition import ChunkStore, Exposition
 from seamwatch.fetch import Fetcher
+from seamwatch.gate import Configured, Evidence
 from seamwatch.snapshot import Snapshot
 from seamwatch.sources import Reach
-from seamwatch.store import Finding, Journal, Store
+from seamwatch.store import Finding, Journal, Row, Store
 from seamwatch.watch import PipelineWatch, Watch
 from seamwatch.watch.casework import Taken
-from seamwatch.watch.ledger import catch_up, kept, rows_of, terms_rows
+from seamwatch.watch.gatekeeping import OURS, evidence_row, happenings, is_out_of_step
+from seamwatch.watch.gates import Gates
+from seamwatch.watch.ledger import catch_up, kept, resume_rows, rows_of, terms_rows
 from seamwatch.watch.plan import Plan, Remembered, Tools, is_same, plan, watched
 from seamwatch.watch.probing import Probing
 from seamwatch.watch.recall import recall
 from seamwatch.watch.stages import Change
 from seamwatch.watch.worker import Worker
 from seamwatch.web import Server
+from seamwatch.web.gates import Client, GateRoutes, Rights
 
 log = logging.getLogger(__name__)
 
@@ -62,12 +67,20 @@ class Exporter:
         self._names: frozenset[str] = frozenset()
         self._fixed: tuple[str, object] | None = None
         self._own = OwnMetrics(store=self._store_health)
+        self._gates = Gates(
+            clock=clock,
+            reset=self._resume,
+            joined=self._joined,
+            changed=lambda name: self._watch.changed(name)(),
+        )
 
     # What the watch calls: see seamwatch.watch.Keeper.
 
     def publish(self, snapshot: Snapshot, changes: Sequence[Change]) -> None:
         """Show *snapshot* and write down what stages published."""
-        self._chunks.put(snapshot)
+        name = snapshot.pipeline.name
+        self._tell_gate(name, snapshot)
+        self._chunks.put(replace(snapshot, gate=self._gates.report(name)))
         if self._journal is not None:
             for change in changes:
                 self._journal.put_history(snapshot.pipeline.name, *change)
@@ -110,6 +123,7 @@ class Exporter:
             web_config=self._web_config or web_config_file(config),
             ready=lambda: self._watch.is_ready and not self._stop.is_set(),
             reload=self.reload,
+            gates=self._gate_routes(config),
         )
         await server.start()
         stack.push_async_callback(server.stop)
@@ -129,6 +143,7 @@ class Exporter:
                 self._own.watch_loop(),
                 self._prune(),
                 self._catch_up(),
+                self._gates.run(leads=lambda: True),
                 self._stop.wait(),
             )
         ]
@@ -233,6 +248,14 @@ class Exporter:
                 pipelines[name].take_over(before)
             self._note_terms(name, pipelines[name])
         await self._watch.apply(pipelines)
+        assert self._journal is not None
+        gated = {
+            name: section.gate.rules
+            for name, section in wanted.config.settings.pipelines.items()
+            if section.gate is not None and section.gate.mode != "off"
+        }
+        self._gates.configure({name: (rules, ()) for name, rules in gated.items()}, self._journal)
+        await self._gates.read()
         # What a configuration makes lives as long as it does. Frozen, it is not walked by each full
         # collection, which would hold up everything for a third of a second at 64 stages.
         gc.unfreeze()
@@ -250,8 +273,51 @@ class Exporter:
 
     def _answered(self, pipeline: str, probing: Probing, taken: Taken) -> None:
         self._watch.changed(pipeline)()
-        if self._journal is not None:
-            self._journal.put(*rows_of(pipeline, probing, taken))
+        if self._journal is None:
+            return
+        rows: list[Row] = list(rows_of(pipeline, probing, taken))
+        if probing.casework is not None:
+            happened = evidence_row(self._gates, pipeline, probing.casework, taken)
+            rows += [happened] if happened is not None else []
+        self._journal.put(*rows)
+
+    def _tell_gate(self, pipeline: str, snapshot: Snapshot) -> None:
+        """Let the gate know what *snapshot* means to it."""
+        watching, state = self._watch.pipelines.get(pipeline), self._gates.state(pipeline)
+        gate = watching.section.gate if watching is not None else None
+        if gate is None or state is None:
+            return
+        for happening in happenings(snapshot, gate, state):
+            self._gates.note(pipeline, happening, actor=OURS)
+        self._gates.seen(pipeline, snapshot.evidence, snapshot.attribution)
+
+    def _joined(self, pipeline: str, is_new: bool) -> None:
+        """Bring a gate and its case together once it is known what the store has of the gate."""
+        watching, state = self._watch.pipelines.get(pipeline), self._gates.state(pipeline)
+        casework = watching.casework if watching is not None else None
+        if casework is not None and state is not None and casework.case.halted:
+            if is_new:  # halted before there were gates
+                halt = Evidence((Event.HALT,), "accuracy is proven to be under its floor")
+                self._gates.note(pipeline, halt, actor=OURS)
+            elif is_out_of_step(casework, state):
+                self._resume(pipeline)
+        if is_new and self._journal is not None:
+            self._journal.put(self._gates.row(pipeline, Configured(), actor=OURS))
+        else:
+            self._gates.note(pipeline, Configured(), actor=OURS)
+
+    def _resume(self, pipeline: str) -> None:
+        """Let the evidence begin anew: the gate says so."""
+        watching = self._watch.pipelines.get(pipeline)
+        if watching is None or watching.casework is None or watching.judging is None:
+            return
+        events = watching.casework.resume()
+        watching.resumed()
+        if events and self._journal is not None:
+            digest = watching.judging.golden.digest
+            self._journal.put(*resume_rows(pipeline, watching.casework, events, digest=digest))
+        elif not events:
+            self._note_terms(pipeline, watching)
 
     def _found(self, pipeline: str, text: str) -> None:
         self._watch.changed(pipeline)()
@@ -311,6 +377,25 @@ class Exporter:
                 await self._journal.prune(before=before, configured=self._names)
             except StoreError as error:
                 log.warning("the probe log was not pruned: %s", error)
+
+    def _gate_routes(self, config: Config) -> GateRoutes:
+        web = config.settings.web
+        certificates = [
+            (one.san, Client(one.san, frozenset(one.scopes), tuple(one.gates)))
+            for one in web.clients
+        ]
+        rights = Rights(
+            lambda: self._gates.tokens,
+            clock=self._clock,
+            anonymous_checks=web.anonymous_checks,
+            certificates=certificates,
+        )
+        return GateRoutes(self._gates, rights, clock=self._clock, alerts=self._alerts)
+
+    def _alerts(self, pipeline: str) -> tuple[str, ...]:
+        watching = self._watch.pipelines.get(pipeline)
+        gate = watching.section.gate if watching is not None else None
+        return tuple(gate.alerts) if gate is not None else ()
 
     def _store_health(self) -> StoreHealth:
         if self._journal is None:

@@ -9,6 +9,7 @@ from seamwatch.attribution import Attribution, Circumstance
 from seamwatch.errors import Reason
 from seamwatch.evidence import Standing
 from seamwatch.freshness import Freshness
+from seamwatch.gate import Answer, GateState, Rules
 from seamwatch.pipeline import Estimate, Pipeline, Reading, Task, Verdict
 from seamwatch.quality import Banded, Check
 from seamwatch.skew import Skew
@@ -90,6 +91,17 @@ class EvidenceState:
 
 
 @dataclass(frozen=True, slots=True)
+class GateReport:
+    """How the gate stands and what callers are told."""
+
+    state: GateState
+    rules: Rules
+    answer: Answer
+    transitions: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (to, cause) -> times
+    checks: Mapping[str, int] = field(default_factory=dict)  # decision -> times it was told
+
+
+@dataclass(frozen=True, slots=True)
 class ThresholdState:
     """A threshold in service and what another one would gain."""
 
@@ -131,4 +143,5 @@ class Snapshot:
     circumstances: tuple[Circumstance, ...] = ()  # what speaks against a stage without proof
     thresholds: tuple[ThresholdState, ...] = ()
     quality: tuple[Check, ...] = ()
+    gate: GateReport | None = None
     drift: Mapping[str, Banded] = field(default_factory=dict)  # psi, ks, calibration

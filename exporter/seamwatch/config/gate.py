@@ -1,21 +1,13 @@
-"""The section ``gate``: when a drop counts as real, and what proves that it is over."""
+"""The section ``gate``: when a drop counts as real, what it stops, and what lifts a halt."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from seamwatch.config.fields import Period, Ratio, Section, Share
-
-
-def _check_mode(value: Any) -> Any:
-    if value == "enforce":
-        raise ValueError(
-            '"enforce" is not known here: this version decides and records, it stops nothing;'
-            " write shadow"
-        )
-    return value
+from seamwatch.gate import Mode, Rules
 
 
 class SlicesSection(Section):
@@ -60,14 +52,30 @@ class ResumeSection(Section):
     max_halted_probes: Annotated[int, Field(gt=0)] = 1000
     """Probes of one halt that this promise holds for."""
     min_halt: Period = 300.0
-    """How long a halt lasts at least."""
+    """How long a halt lasts at least, unless a person resumes."""
+    max_auto_resumes: Annotated[int, Field(ge=0)] = 3
+    """Resumptions by proof alone in 24 hours; after them a person has to resume."""
 
 
 class GateSection(Section):
     """When a drop counts as real."""
 
-    mode: Annotated[Literal["off", "shadow"], BeforeValidator(_check_mode)] = "shadow"
-    """`shadow`: decides and records, stops nothing; `"off"`: takes no evidence."""
+    mode: Literal["off", "shadow", "enforce"] = "shadow"
+    """`enforce`: callers are told to stop; `shadow`: decides and records alike, but lets everybody
+    through; `"off"`: takes no evidence.
+    """
+    on_unknown: Literal["allow", "deny"] | None = None
+    """What callers are told while nothing is known: at a start, and when no valid answer has come
+    for `stale_after`. Required for `mode: enforce`; `allow` otherwise.
+    """
+    max_data_age: Period | None = None
+    """Data older than this halts as well."""
+    alerts: list[str] = Field(default_factory=list)
+    """Names of Alertmanager alerts that halt while they fire, when sent to
+    `/v1/hooks/alertmanager/<pipeline>`; others are ignored.
+    """
+    max_override: Period = 86400.0
+    """How long an override may last."""
     floor: Share | None = None
     """The quality below which it should halt; without one, `floor_below_baseline` under the
     baseline of the blessing.
@@ -96,3 +104,15 @@ class GateSection(Section):
     """
     resume: ResumeSection = ResumeSection()
     """What ends a halt."""
+
+    @property
+    def rules(self) -> Rules:
+        """What the gate decides by."""
+        return Rules(
+            Mode(self.mode),
+            on_unknown=self.on_unknown or "allow",
+            resume=self.resume.mode,
+            min_halt=self.resume.min_halt,
+            max_auto_resumes=self.resume.max_auto_resumes,
+            max_override=self.max_override,
+        )

@@ -27,6 +27,12 @@ def check_gate(at: KeyPath, pipeline: Mapping[str, Any]) -> Iterator[Finding]:
     if pipeline.get("golden") is None:
         message = "there is no golden set to take evidence from; add golden: to the pipeline"
         yield Finding((*at, "gate"), message, at_key=True)
+    if gate.get("mode") == "enforce" and gate.get("on_unknown") is None:
+        message = (
+            "nobody has said what callers are told while nothing is known; add on_unknown: allow,"
+            " or deny where a wrong answer is worse than none"
+        )
+        yield Finding((*at, "gate", "mode"), message)
     floor = _read(gate.get("floor"), parse_ratio)
     above = _read(mapping(gate, "resume").get("above"), parse_ratio)
     if floor is not None and above is not None and above < floor:

@@ -168,6 +168,17 @@ class PipelineSection(Section):
     """What users may expect, end to end."""
 
 
+class ClientSection(Section):
+    """What the holder of a client certificate may do."""
+
+    san: str
+    """An alternative name in the certificate."""
+    scopes: list[Literal["read", "check", "halt", "resume", "override", "bless", "admin"]]
+    """What it may do."""
+    gates: list[str] = Field(default_factory=lambda: ["*"])
+    """Pipelines that it may do it to, as globs."""
+
+
 class WebSection(Section):
     """Where the exporter listens."""
 
@@ -179,6 +190,10 @@ class WebSection(Section):
     """TLS and basic auth, in the format of the Prometheus exporter-toolkit; relative to the
     configuration file.
     """
+    anonymous_checks: bool = False
+    """Let anybody ask whether a gate is open, without a token: for callers that cannot send one."""
+    clients: list[ClientSection] = Field(default_factory=list)
+    """Client certificates that may ask `/v1`; `config_file` says whom to trust."""
 
 
 class Settings(Section):

@@ -85,8 +85,9 @@ def decide(
         NotLegal: a person asks for what cannot be done to the gate as it stands.
     """
     step = _Step(state, rules, now, actor)
+    step.pass_time()  # what was due before it happened
     step.take(happening)
-    step.pass_time()
+    step.pass_time()  # what it makes due
     return Decided(step.state, tuple(step.changes), step.state.resets > state.resets)
 
 

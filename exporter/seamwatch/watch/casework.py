@@ -57,8 +57,7 @@ class Taken:
 class Casework:
     """The evidence of one pipeline and what is done about it; pure but for the log.
 
-    A shadow decides, records and stops nothing: after a halt it resumes by itself once recovery
-    is proven and the halt is as old as ``resume.min_halt``.
+    It says what is proven; when a halt ends is for the gate to decide, which calls `resume`.
     """
 
     terms: Terms
@@ -131,7 +130,6 @@ class Casework:
         now = self.clock()
         if probe.x is not None:
             self.last_valid = now
-        events += self._resume(now)
         if events:
             self._note(events, now)
         ordinal = self.ordinal if self.is_recalled else None
@@ -218,11 +216,14 @@ class Casework:
         else:
             self.begin_anew(before.case, ordinal=before.ordinal)
 
-    def _resume(self, now: float) -> tuple[Event, ...]:
-        self.since = min(self.since, now)  # the clock was set back: the halt is young again
-        if not self.case.recovered or now - self.since < self.gate.resume.min_halt:
-            return ()
-        return self.case.resume()
+    def resume(self) -> tuple[Event, ...]:
+        """End a halt, or begin anew where there is none; return what is to be written down."""
+        events = self.case.resume()
+        if events:
+            self._note(events, self.clock())
+        else:
+            self.begin_anew(None, ordinal=self.ordinal)
+        return events
 
     def _note(self, events: tuple[Event, ...], now: float) -> None:
         for event in events:

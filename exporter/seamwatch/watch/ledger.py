@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import orjson
@@ -108,6 +108,18 @@ def _case_rows(pipeline: str, digest: str, casework: Casework, taken: Taken) -> 
     for event in taken.events:
         ratio = casework.case.ratio
         yield EventRow(pipeline, ordinal, at, event.value, ratio, casework.key, _detail(casework))
+
+
+def resume_rows(
+    pipeline: str, casework: Casework, events: Iterable[Event], *, digest: str
+) -> Iterator[Row]:
+    """Yield what is to be written when the gate has let the case run again."""
+    if not casework.is_recalled:
+        return
+    now, key, ordinal = casework.clock(), casework.key, casework.ordinal
+    yield EvidenceRow(pipeline, digest, key, ordinal, _state(casework), now)
+    for event in events:
+        yield EventRow(pipeline, ordinal, now, event.value, None, key, _detail(casework))
 
 
 def _detail(casework: Casework) -> str:

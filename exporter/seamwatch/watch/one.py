@@ -174,6 +174,16 @@ class PipelineWatch:
         attributing.begin(standing)
         self._blaming.pace(ASK_EVERY)
 
+    def resumed(self) -> None:
+        """Go on as usual: the gate has let the case run again."""
+        if self.attributing is not None:
+            self.attributing.end()
+        if self._blaming is not None:
+            self._blaming.pace(REST)
+        if self._asking is not None and self.probing is not None and self.probing.pace is not None:
+            self._asking.pace(self.probing.pace)
+        self._changed()
+
     async def _blame(self) -> bool:
         assert self.attributing is not None
         try:

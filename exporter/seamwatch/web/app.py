@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 
 from seamwatch.exposition import Exposition, Page, accepted_format, accepts_gzip
 from seamwatch.web.auth import BasicAuth
+from seamwatch.web.gates import GateRoutes
 from seamwatch.web.guard import CONFIG, Guard
 from seamwatch.web.landing import CONTENT_SECURITY_POLICY, landing_page, what_exists
 from seamwatch.web.limits import RESPONSE, Deadlines, body, deadline
@@ -41,6 +42,7 @@ class Routes:
     ready: Callable[[], bool]
     reload: Reload
     deadlines: Deadlines
+    gates: GateRoutes | None = None
     is_draining: bool = False
     scrapes: int = 0  # under way
     _reloading: asyncio.Task[str | None] | None = None
@@ -54,6 +56,7 @@ class Routes:
             web.get("/-/ready", self.is_ready),
             web.post("/-/reload", self.reloaded),
             web.put("/-/reload", self.reloaded),
+            *(self.gates.table() if self.gates is not None else ()),
         ]
 
     async def landing(self, request: web.Request) -> web.Response:

@@ -14,6 +14,7 @@ from seamwatch.config.addresses import parse_listen
 from seamwatch.errors import SeamwatchError
 from seamwatch.exposition import Exposition
 from seamwatch.web.app import Reload, Routes, application
+from seamwatch.web.gates import GateRoutes
 from seamwatch.web.limits import Deadlines
 from seamwatch.web.tls import RotatingContext
 from seamwatch.web.webconfig import WebConfigFile
@@ -51,8 +52,8 @@ class Server:
     """Serves an exposition on any number of addresses.
 
     The caller owns the exposition and closes it after `stop`. *ready* says whether the page is
-    whole; *reload* reads the configuration again. *drain_timeout* is how long, in seconds, `stop`
-    waits for requests that are under way.
+    whole; *reload* reads the configuration again; *gates* are what ``/v1`` serves. *drain_timeout*
+    is how long, in seconds, `stop` waits for requests that are under way.
 
     Raises:
         SeamwatchError: an address or the web configuration file cannot be used.
@@ -65,6 +66,7 @@ class Server:
         listen: Sequence[str],
         ready: Callable[[], bool],
         reload: Reload,
+        gates: GateRoutes | None = None,
         web_config: Path | None = None,
         deadlines: Deadlines | None = None,
         drain_timeout: float = 20.0,
@@ -72,7 +74,7 @@ class Server:
         self._listen = [parse_address(text) for text in listen]
         self._file = WebConfigFile(web_config)
         self._tls = RotatingContext.of(self._file) if self._file.has_tls else None
-        self._routes = Routes(exposition, ready, reload, deadlines or Deadlines())
+        self._routes = Routes(exposition, ready, reload, deadlines or Deadlines(), gates)
         self._drain_timeout = drain_timeout
         self._runner: web.AppRunner | None = None
 
