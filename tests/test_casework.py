@@ -21,7 +21,7 @@ from seamwatch.scoring import Known, Rules
 from seamwatch.store import Checkpoint, EvidenceRow, Journal, Store
 from seamwatch.watch.answers import Answers
 from seamwatch.watch.casework import Casework, Taken
-from seamwatch.watch.ledger import catch_up, kept, restore, rows_of, terms_rows
+from seamwatch.watch.ledger import catch_up, kept, restore, resume_rows, rows_of, terms_rows
 from seamwatch.watch.probing import Passes, Probing
 
 NOW = 1_700_000_000.0
@@ -84,14 +84,23 @@ def test_stale_refused_and_invalid_answers_count_against_it_errors_and_timeouts_
     assert case.state(now=NOW).ratios["floor"] == 0.0
 
 
-def test_it_resumes_when_recovery_is_proven_and_the_halt_is_old_enough() -> None:
+def test_recovery_is_proven_once_and_ends_nothing_until_the_gate_says_so() -> None:
     clock = Clock()
-    case = casework(clock, resume={"min_halt": "300s"})
+    case = casework(clock)
     feed(case, Verdict.WRONG, 8)
     assert feed(case, Verdict.CORRECT, 400) == [Event.RECOVERING, Event.RECOVERED]
-    clock.now += 300
-    assert feed(case, Verdict.CORRECT, 1) == [Event.RESUME]
+    clock.now += 86400
+    assert feed(case, Verdict.CORRECT, 1) == []
+    assert case.resume() == (Event.RESUME,)
     assert case.state(now=clock.now).standing is Standing.RUNNING
+
+
+def test_a_case_that_is_not_halted_begins_anew_when_the_gate_says_so() -> None:
+    case = casework(Clock())
+    feed(case, Verdict.WRONG, 7)
+    assert case.resume() == ()
+    assert (case.state(now=NOW).standing, case.ordinal) == (Standing.RUNNING, 7)
+    assert case.state(now=NOW).ratios["floor"] == 0.0
 
 
 def test_silence_makes_it_stale_and_lifts_no_halt() -> None:
@@ -209,7 +218,7 @@ async def test_a_kill_forgets_nothing_and_another_configuration_begins_anew(
 
 async def test_a_halt_and_the_resume_after_it_are_there_after_a_kill(tmp_path: Path) -> None:
     clock, url = Clock(), f"sqlite:///{tmp_path}/s.db"
-    case = casework(clock, resume={"min_halt": "1s"})
+    case = casework(clock)
     asks = probing(SlowWhenWrong(), case)
     journal = Journal(url)
     journal.put(*terms_rows("answers", case, digest="d1"))
@@ -219,6 +228,9 @@ async def test_a_halt_and_the_resume_after_it_are_there_after_a_kill(tmp_path: P
         one = case.take(taken(Verdict.WRONG if n < 8 else Verdict.CORRECT, n))
         told += one.events
         journal.put(*rows_of("answers", asks, one))
+        if Event.RECOVERED in one.events:
+            told += (events := case.resume())
+            journal.put(*resume_rows("answers", case, events, digest="d1"))
     assert await journal.flush()
     assert told == [
         Event.SUSPECT, Event.HALT, Event.RECOVERING, Event.RECOVERED, Event.RESUME,
@@ -315,16 +327,14 @@ def test_terms_that_do_not_begin_with_nothing_have_a_checkpoint_to_replay_from()
     assert Case.restored(other.terms, json.loads(found.state)).halted
 
 
-def test_a_clock_that_is_set_back_neither_hides_silence_nor_keeps_a_halt() -> None:
+def test_a_clock_that_is_set_back_does_not_hide_silence() -> None:
     clock = Clock()
-    case = casework(clock, resume={"min_halt": "300s"})
+    case = casework(clock)
     feed(case, Verdict.WRONG, 8)
     clock.now -= 86400
     assert case.is_stale(now=clock.now)
     feed(case, Verdict.CORRECT, 400)
     assert not case.is_stale(now=clock.now)
-    clock.now += 300
-    assert feed(case, Verdict.CORRECT, 1) == [Event.RESUME]
 
 
 def test_other_terms_make_a_suspect_run_from_now_on() -> None:

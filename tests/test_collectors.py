@@ -16,6 +16,19 @@ from seamwatch.errors import Reason
 from seamwatch.evidence import Standing
 from seamwatch.exposition.text import Renderer
 from seamwatch.freshness import Freshness
+from seamwatch.gate import (
+    Answer,
+    Base,
+    CauseKind,
+    GateState,
+    Kind,
+    Mode,
+    Override,
+    Rules,
+)
+from seamwatch.gate import (
+    Cause as GateCause,
+)
 from seamwatch.pipeline import (
     Estimate,
     Failure,
@@ -34,6 +47,7 @@ from seamwatch.snapshot import (
     AttributionState,
     EndToEnd,
     EvidenceState,
+    GateReport,
     GoldenState,
     ProbeState,
     Snapshot,
@@ -289,6 +303,20 @@ def full() -> Snapshot:
         known,
         evidence=EvidenceState(
             Standing.SUSPECT, 1.0, 0.9, 0.94, {"floor": 0.5}, {"s": 0.1}, 1, 2, False, True
+        ),
+        gate=GateReport(
+            GateState(
+                Mode.ENFORCE,
+                1.0,
+                Base.HALTED,
+                4,
+                {"evidence": GateCause(CauseKind.EVIDENCE, 1.0, "seamwatch", "under the floor")},
+                override=Override(Kind.FORCE_OPEN, "ana", "why", 1.0, 2.0),
+            ),
+            Rules(Mode.ENFORCE),
+            Answer("allow", "halted", "why", "override", 4, False, Kind.FORCE_OPEN),
+            {("halted", "evidence"): 1},
+            {"deny": 17},
         ),
         attribution=AttributionState(
             found,

@@ -8,6 +8,7 @@ import json
 import re
 import socket
 import subprocess
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -26,7 +27,9 @@ from seamwatch.errors import SeamwatchError
 from seamwatch.exposition import ChunkStore, Exposition, Format
 from seamwatch.pipeline import Estimate, Pipeline, Stage, StageKind, Task
 from seamwatch.snapshot import GoldenState
+from seamwatch.watch.gates import Gates
 from seamwatch.web import Server
+from seamwatch.web.gates import GateRoutes, Rights
 from seamwatch.web.landing import PAGES, landing_page
 from seamwatch.web.limits import Deadlines, RateLimit
 from seamwatch.web.server import Address, parse_address
@@ -38,6 +41,16 @@ OPENMETRICS = {"Accept": "application/openmetrics-text;version=1.0.0"}
 
 async def no_reload() -> str | None:
     return None
+
+
+def no_gates() -> GateRoutes:
+    """Return what /v1 serves where no pipeline has a gate."""
+
+    def nothing(*_: object) -> None: ...
+
+    gates = Gates(clock=time.time, reset=nothing, joined=nothing, changed=nothing)
+    rights = Rights(dict, clock=time.time)
+    return GateRoutes(gates, rights, clock=time.time, alerts=lambda _: ())
 
 
 @asynccontextmanager
@@ -59,6 +72,7 @@ async def serving(
         listen=["127.0.0.1:0"],
         ready=ready,
         reload=reload,
+        gates=no_gates(),
         web_config=web_config,
         deadlines=deadlines,
         drain_timeout=drain_timeout,

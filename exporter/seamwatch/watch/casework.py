@@ -222,7 +222,9 @@ class Casework:
         if events:
             self._note(events, self.clock())
         else:
-            self.begin_anew(None, ordinal=self.ordinal)
+            self.offset, self.case = self.ordinal, Case(self.terms)
+            self.since = self.clock()
+            log.info("the evidence starts anew: somebody says so", extra=dict(self.where))
         return events
 
     def _note(self, events: tuple[Event, ...], now: float) -> None:
