@@ -16,6 +16,7 @@ from seamwatch.errors import Reason, StoreError
 from seamwatch.evidence import Event
 from seamwatch.gate import (
     Base,
+    Configured,
     Evidence,
     Halt,
     Kind,
@@ -130,7 +131,7 @@ async def test_a_later_order_takes_the_place_of_one_that_was_not_delivered(store
 
 async def test_leaving_enforce_lets_go_of_what_was_halted(store: Store) -> None:
     await store.gates.happen(happened(Halt("odd"), targets=("dag",)))
-    await store.gates.happen(happened(Tick(), rules=Rules(Mode.SHADOW), targets=("dag",)))
+    await store.gates.happen(happened(Configured(), rules=Rules(Mode.SHADOW), targets=("dag",)))
     assert [one.desired for one in await store.gates.load_orders()] == ["running"]
 
 
@@ -217,7 +218,7 @@ async def test_one_leads_and_who_led_before_writes_nothing_more(url: str) -> Non
     async with opened(url) as one, opened(url) as two:
         first = await one.gates.lead("one:1", now=1.0)
         assert first is not None
-        one.epoch = first.epoch
+        one.gates.epoch = first.epoch
         assert await two.gates.lead("two:2", now=2.0) is None
         await one.save([EventRow("rag", 1, 1.0, "suspect", 0.5, "terms")])
         await first.release()

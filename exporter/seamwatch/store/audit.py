@@ -14,9 +14,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
-from seamwatch.store.tables import audit
+from seamwatch.store.engine import write_alone
+from seamwatch.store.tables import audit, gates
 
 LOCK = 0x5EA3_0A0D  # advisory lock of PostgreSQL: one row at a time, or the chain would fork
 
@@ -72,8 +73,7 @@ def hold(connection: Connection) -> None:
     """Keep everybody else from writing to the audit until the transaction ends."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
-    elif not connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    write_alone(connection)
 
 
 def head(connection: Connection) -> tuple[int, str]:
@@ -89,13 +89,23 @@ def append(connection: Connection, entries: Iterable[Entry], *, at: float) -> in
     rows = []
     for entry in entries:
         seq += 1
-        given = asdict(entry) | {"detail": orjson.dumps(dict(entry.detail or {})).decode()}
-        row = AuditRow(seq=seq, at=at, prev_hash=before, hash="", **given)
+        given = writable(asdict(entry))
+        given["detail"] = orjson.dumps(given["detail"] or {}).decode()
+        row = AuditRow(seq=seq, at=float(at), prev_hash=before, hash="", **given)
         before = row.digest()
         rows.append(asdict(row) | {"hash": before})
     if rows:
         connection.execute(insert(audit), rows)
     return seq
+
+
+def writable(value: Any) -> Any:
+    """Return plain *value* with texts that every database takes: no NUL, no half characters."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+    if isinstance(value, Mapping):
+        return {writable(key): writable(one) for key, one in value.items()}
+    return [writable(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def rows_after(
@@ -122,12 +132,37 @@ def broken(rows: Iterable[AuditRow], *, after: int, before: str) -> Iterator[str
         expected, before = row.seq + 1, row.hash
 
 
+def cut_off(connection: Connection) -> list[str]:
+    """Return which gates have changed later than the audit tells: its end is missing."""
+    there = gates.c
+    last = (
+        select(func.coalesce(func.max(audit.c.generation), 0))
+        .where(audit.c.pipeline == there.pipeline)
+        .scalar_subquery()
+    )
+    found = connection.execute(
+        select(there.pipeline, there.generation, last.label("last"))
+        .where(there.generation > last)
+        .order_by(there.pipeline)
+    )
+    return [
+        f"gate {row.pipeline} is at generation {row.generation}, but the audit ends at {row.last}"
+        for row in found
+    ]
+
+
 TRIGGERS = {
     "sqlite": (
         "CREATE TRIGGER IF NOT EXISTS seamwatch_audit_update BEFORE UPDATE ON seamwatch_audit"
         " BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END",
         "CREATE TRIGGER IF NOT EXISTS seamwatch_audit_delete BEFORE DELETE ON seamwatch_audit"
         " BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END",
+        # REPLACE deletes without asking a trigger
+        "CREATE TRIGGER IF NOT EXISTS seamwatch_audit_insert BEFORE INSERT ON seamwatch_audit"
+        " WHEN NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM seamwatch_audit)"
+        " OR NEW.prev_hash <> coalesce("
+        f"(SELECT hash FROM seamwatch_audit ORDER BY seq DESC LIMIT 1), '{GENESIS}')"
+        " BEGIN SELECT RAISE(ABORT, 'the audit goes on from its last row'); END",
     ),
     "postgresql": (
         "CREATE OR REPLACE FUNCTION seamwatch_audit_append_only() RETURNS trigger AS"
@@ -135,6 +170,15 @@ TRIGGERS = {
         "DROP TRIGGER IF EXISTS seamwatch_audit_append_only ON seamwatch_audit",
         "CREATE TRIGGER seamwatch_audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE"
         " ON seamwatch_audit FOR EACH STATEMENT EXECUTE FUNCTION seamwatch_audit_append_only()",
+        "CREATE OR REPLACE FUNCTION seamwatch_audit_goes_on() RETURNS trigger AS $$ BEGIN"
+        " IF NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM seamwatch_audit)"
+        " OR NEW.prev_hash <> coalesce("
+        f"(SELECT hash FROM seamwatch_audit ORDER BY seq DESC LIMIT 1), '{GENESIS}')"
+        " THEN RAISE EXCEPTION 'the audit goes on from its last row'; END IF; RETURN NEW; END $$"
+        " LANGUAGE plpgsql SET search_path FROM CURRENT",
+        "DROP TRIGGER IF EXISTS seamwatch_audit_goes_on ON seamwatch_audit",
+        "CREATE TRIGGER seamwatch_audit_goes_on BEFORE INSERT"
+        " ON seamwatch_audit FOR EACH ROW EXECUTE FUNCTION seamwatch_audit_goes_on()",
     ),
 }
-"""Make the database itself refuse to change what was written."""
+"""Make the database itself refuse to change what was written, and to let a chain fork."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from seamwatch.errors import Reason, StoreError
 from seamwatch.freshness import Publication
 from seamwatch.store.address import Address, parse_address
-from seamwatch.store.gatestore import GateStore
+from seamwatch.store.gatestore import FOLLOWS, LOAD_TIMEOUT, GateStore
 from seamwatch.store.histories import Histories
 from seamwatch.store.reasons import store_error
 from seamwatch.store.rows import (
@@ -25,6 +24,7 @@ from seamwatch.store.rows import (
     Pass,
     Row,
     TermsRow,
+    is_word,
 )
 
 if TYPE_CHECKING:
@@ -34,11 +34,6 @@ if TYPE_CHECKING:
     from seamwatch.store.engine import Engine
 
 T = TypeVar("T")
-
-log = logging.getLogger(__name__)
-
-LOAD_TIMEOUT = 60.0
-"""Seconds that reading everything back at the start may take."""
 
 MIGRATION_TIMEOUT = 600.0
 """Seconds that bringing an old store to this version may take: about 1.5 for a million probes."""
@@ -61,7 +56,6 @@ class Store:
         self.shown = address.shown  # where it is, for logs: without password
         self.gates = GateStore(self._transact, address, timeout=timeout)
         self.is_new = False  # the tables were made by this opening
-        self.epoch: int | None = None  # whose rows these are; None: whoever leads
 
     @classmethod
     async def open(cls, url: str, *, timeout: float = 5.0) -> Self:
@@ -95,21 +89,24 @@ class Store:
         Raises StoreError also when the SQLite file was removed or replaced under the open
         connection: SQLite itself would go on writing into the file that has no name any more.
         """
+        from seamwatch.store.audit import hold
+        from seamwatch.store.gatebook import happen_all
         from seamwatch.store.statements import grouped
 
         some = list(rows)
         happened = [row for row in some if isinstance(row, Happened)]
+        epoch = None if all(is_word(row) for row in some) else self.gates.epoch
+        leads = self.gates.epoch != FOLLOWS
         batches = grouped(some, self._engine.dialect)
 
         def write(connection: Connection) -> None:
             self._check_identity()
-            if self.epoch is not None:
-                self._check_epoch(connection)
+            self.gates.check_epoch(connection, epoch)
             if happened:
-                self._decide(connection, happened, batches)
-                return
+                hold(connection)
             for statement, values in batches:
                 connection.execute(statement, values)
+            happen_all(connection, happened, leads=leads)
 
         await self._transact(write, self._timeout)
 
@@ -222,6 +219,16 @@ class Store:
         read = partial(events_of, pipeline=pipeline, from_ordinal=from_ordinal, limit=limit)
         return await self._transact(read, self._timeout)
 
+    async def load_replay(self, pipeline: str, ordinal: int) -> Evidence | None:
+        """Return what led to the decision after the probe *ordinal*; None if its terms are gone.
+
+        The probe itself is the last of the tail: `restored_case` of the rest is what it met.
+        """
+        from seamwatch.store.evidence_log import replay_of
+
+        read = partial(replay_of, pipeline=pipeline, ordinal=ordinal)
+        return await self._transact(read, LOAD_TIMEOUT)
+
     async def load_findings(self) -> dict[str, Finding]:
         """Return pipeline -> what the last attribution found."""
         from seamwatch.store.evidence_log import all_findings
@@ -240,27 +247,6 @@ class Store:
         work = partial(self._transact, timeout=LOAD_TIMEOUT)
         return await Pruning(work, before, chunk=_CHUNK).prune(configured)
 
-    def _decide(
-        self, connection: Connection, happened: list[Happened], batches: Iterable[Any]
-    ) -> None:
-        """Write *batches*, and what comes of *happened*, with nobody else writing in between."""
-        from seamwatch.store.audit import hold
-        from seamwatch.store.gatebook import Written, happen
-
-        hold(connection)
-        for statement, values in batches:
-            connection.execute(statement, values)
-        for one in happened:
-            found = happen(connection, one)
-            if not isinstance(found, Written):
-                log.warning("not done to the gate: %s", found, extra={"pipeline": one.pipeline})
-
-    def _check_epoch(self, connection: Connection) -> None:
-        from seamwatch.store.leading import check_epoch
-
-        assert self.epoch is not None
-        check_epoch(connection, self.epoch, self.shown)
-
     async def _transact(self, work: Callable[[Connection], T], timeout: float) -> T:
         try:
             return await self._engine.transact(work, timeout=timeout)
@@ -276,7 +262,7 @@ class Store:
 
         found = await self._transact(version_of, self._timeout)
         is_old = found is not None and found < VERSION
-        self.is_new = await self._transact(
+        self.is_new = await self.gates.patiently(
             self._tables, MIGRATION_TIMEOUT if is_old else self._timeout
         )
 

@@ -24,6 +24,11 @@ _PRAGMAS = (
     "PRAGMA journal_size_limit=67108864",
 )
 _LOCK_WAIT = 0.5  # seconds
+_IDLE_IN_TRANSACTION = "10s"
+"""After which PostgreSQL ends a session that stands still while it holds locks.
+
+A process that was stopped, or a machine that is gone, would keep all others from halting a gate.
+"""
 _CLOSE_WAIT = 2.0  # seconds
 
 
@@ -100,6 +105,7 @@ class PostgresEngine:
             max_overflow=0,
             pool_timeout=timeout,
         )
+        event.listen(self._engine.sync_engine, "connect", _prepare_postgres)
 
     async def transact(self, work: Callable[[Connection], T], *, timeout: float) -> T:
         """See Engine."""
@@ -115,6 +121,17 @@ def connect(address: Address, *, timeout: float) -> Engine:
     """Return an engine that has not connected yet; *timeout* in seconds bounds each attempt."""
     kind = SqliteEngine if address.url.drivername.startswith("sqlite") else PostgresEngine
     return kind(address, timeout=timeout)
+
+
+def write_alone(connection: Connection) -> None:
+    """Begin to write, so that nothing that is read from now on is out of date when it is used.
+
+    SQLite's driver begins a transaction at the first write only. PostgreSQL has locks for rows.
+    """
+    if connection.dialect.name == "sqlite":
+        driver: Any = connection.connection.driver_connection
+        if not driver.in_transaction:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _check_directory(address: Address, *_: object) -> None:
@@ -157,3 +174,11 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         connection.close()
         raise
     cursor.close()
+
+
+def _prepare_postgres(connection: Any, _record: object) -> None:
+    """Set a new connection up; not at its start, where a connection pooler would refuse it."""
+    cursor = connection.cursor()
+    cursor.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_IN_TRANSACTION}'")
+    cursor.close()
+    connection.commit()

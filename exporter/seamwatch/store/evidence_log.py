@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select, Table, func, select
 
+from seamwatch.evidence import Event
 from seamwatch.store.rows import (
     Asked,
     Checkpoint,
@@ -68,9 +69,14 @@ def _state(connection: Connection, pipeline: str, by: TermsRow) -> EvidenceRow |
 
 
 def log_of(
-    connection: Connection, pipeline: str, after_ordinal: int, *, limit: int | None
+    connection: Connection,
+    pipeline: str,
+    after_ordinal: int,
+    *,
+    limit: int | None,
+    last: int | None = None,
 ) -> list[Asked]:
-    """Return the probes that evidence took after *after_ordinal*, in its order."""
+    """Return the probes that evidence took after *after_ordinal*, up to *last*, in its order."""
     there = probes.c
     statement = (
         select_asked()
@@ -78,6 +84,8 @@ def log_of(
         .order_by(there.ordinal)
         .limit(limit)
     )
+    if last is not None:
+        statement = statement.where(there.ordinal <= last)
     return [asked(row) for row in connection.execute(statement)]
 
 
@@ -93,6 +101,45 @@ def checkpoint_of(connection: Connection, pipeline: str, from_ordinal: int) -> C
     statement = _of(checkpoints, Checkpoint, pipeline).where(there.ordinal >= from_ordinal)
     found = _rows(connection, Checkpoint, statement.order_by(there.ordinal).limit(1))
     return found[0] if found else None
+
+
+def replay_of(connection: Connection, pipeline: str, ordinal: int) -> Evidence | None:
+    """Return all that led to what the probe *ordinal* decided, which is the last of the tail.
+
+    It begins where the last resume or the terms made everything begin anew, or at the oldest
+    point that is kept. None where there is none.
+    """
+    by = _of(terms, TermsRow, pipeline).where(terms.c.since_ordinal < ordinal)
+    found = _rows(connection, TermsRow, by.order_by(terms.c.since_ordinal.desc()).limit(1))
+    if not found:
+        return None
+    in_force = found[0]
+    since, there = in_force.since_ordinal, events.c
+    told = _of(events, EventRow, pipeline).where(
+        there.ordinal >= since, there.ordinal < ordinal, there.terms == in_force.terms
+    )
+    before = _rows(connection, EventRow, told.order_by(there.seq))
+    anew = max((one.ordinal for one in before if one.event == Event.RESUME), default=since)
+    state = _point(connection, in_force, ordinal, anew)
+    begin = state.ordinal if state is not None else since
+    tail = log_of(connection, pipeline, begin, limit=None, last=ordinal)
+    return Evidence(in_force, state, tail, [one for one in before if one.ordinal >= begin])
+
+
+def _point(connection: Connection, by: TermsRow, ordinal: int, anew: int) -> EvidenceRow | None:
+    """Return the last state up to *anew*, the oldest after it where the log before it is gone."""
+    there, since = checkpoints.c, by.since_ordinal
+    kept = _of(checkpoints, Checkpoint, by.pipeline).where(
+        there.ordinal >= since, there.ordinal < ordinal, there.terms == by.terms
+    )
+    up_to = kept.where(there.ordinal <= anew).order_by(there.ordinal.desc()).limit(1)
+    found = _rows(connection, Checkpoint, up_to)
+    first = log_of(connection, by.pipeline, since, limit=1)
+    if not found and first and first[0].ordinal != since + 1:
+        found = _rows(connection, Checkpoint, kept.order_by(there.ordinal).limit(1))
+    for one in found:
+        return EvidenceRow(by.pipeline, "", one.terms, one.ordinal, one.state, by.at)
+    return None
 
 
 def events_of(

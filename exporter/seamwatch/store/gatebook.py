@@ -5,8 +5,9 @@ Imports SQLAlchemy: import this where it is used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -15,17 +16,25 @@ from sqlalchemy import Connection, delete, insert, select, update
 from seamwatch.errors import Reason, StoreError
 from seamwatch.gate import (
     Change,
+    Configured,
     Decided,
     GateState,
     NotLegal,
     Rules,
+    answer,
     decide,
+    happening_from_json,
     happening_to_json,
     wanted,
 )
 from seamwatch.store import audit, orders
-from seamwatch.store.rows import Happened, IdempotencyKey
+from seamwatch.store.rows import WORDS, Happened, IdempotencyKey
 from seamwatch.store.tables import gates, idempotency
+
+log = logging.getLogger(__name__)
+
+_UNUSABLE = (ArithmeticError, AttributeError, LookupError, StoreError, TypeError, ValueError)
+"""What deciding raises for a gate or a happening that is not as it should be."""
 
 KEPT_KEYS = 86400.0  # seconds that the answer to a repeated request is kept
 
@@ -88,6 +97,7 @@ def happen(
     *,
     expected: int | None = None,
     key: IdempotencyKey | None = None,
+    leads: bool = True,
 ) -> Written | StaleGeneration | KeyReused | NotLegal:
     """Decide on *happened* and write all that comes of it; a refusal is returned, not raised.
 
@@ -96,9 +106,17 @@ def happen(
         happened: what, to which gate, by whom.
         expected: the generation that the caller saw, None: whatever it is.
         key: of a request that may come twice.
+        leads: its rules are those that count; a follower may not have read the new ones yet, and
+            what people tell it is decided by those that are written down.
+
+    Raises:
+        StoreError: what is written down cannot be used.
     """
+    happened = _writable(happened)
     audit.hold(connection)
     known = _known(connection, happened)
+    if known is not None and not leads and isinstance(happened.happening, WORDS):
+        happened = replace(happened, rules=known.rules)
     before = known.state if known else GateState.first(happened.rules.mode, happened.at)
     if key is not None and (replayed := _replayed(connection, key, happened, known)) is not None:
         return replayed
@@ -116,6 +134,32 @@ def happen(
     return Written(decided.state, happened.rules, decided.changes, seq, decided.resets_evidence)
 
 
+def happen_all(connection: Connection, some: Iterable[Happened], *, leads: bool) -> None:
+    """Decide on what was written behind; what is refused is logged, for nobody waits for it.
+
+    A transaction that was too slow may have been committed, and then comes again: what a person
+    has undone since must not happen a second time.
+
+    Raises:
+        StoreError: one of them, or its gate, is such that it never can be written.
+    """
+    for one in some:
+        try:
+            found = happen(connection, one, key=IdempotencyKey("", one.id, ""), leads=leads)
+        except _UNUSABLE as error:
+            raise StoreError(f"gate {one.pipeline}: {error}", reason=Reason.QUERY) from error
+        if not isinstance(found, Written):
+            log.warning("not done to the gate: %s", found, extra={"pipeline": one.pipeline})
+
+
+def _writable(happened: Happened) -> Happened:
+    given = happening_to_json(happened.happening)
+    said = audit.writable(given)
+    if said == given:
+        return happened
+    return replace(happened, happening=happening_from_json(said))
+
+
 def _known(connection: Connection, happened: Happened) -> GateRow | None:
     there = gates.c
     columns = (there.pipeline, there.state, there.rules, there.seq, there.at)
@@ -128,9 +172,15 @@ def _write(
     connection: Connection, happened: Happened, decided: Decided, known: GateRow | None
 ) -> int:
     state, rules = decided.state, happened.rules
-    if known is not None and state is known.state and rules == known.rules:
+    is_new = known is None or rules != known.rules
+    if known is not None and state is known.state and not is_new:
+        if isinstance(happened.happening, Configured):
+            _order(connection, happened, decided)  # there may be other targets now
         return known.seq
-    seq = audit.append(connection, _entries(happened, decided.changes), at=happened.at)
+    changes = decided.changes
+    if is_new and not changes:  # a row, so that whoever reads what is new finds it
+        changes = (Change("configured", state.base, state.base, "", "", state.generation),)
+    seq = audit.append(connection, _entries(happened, changes), at=happened.at)
     values = {
         "generation": state.generation,
         "seq": seq,
@@ -144,20 +194,31 @@ def _write(
         connection.execute(
             update(gates).where(gates.c.pipeline == happened.pipeline).values(values)
         )
-    orders.give(
-        connection,
-        happened.pipeline,
-        wanted(state, rules, now=happened.at) or "running",
-        happened.targets,
-        generation=state.generation,
-        reason=decided.changes[-1].reason if decided.changes else "",
-        now=happened.at,
-    )
+    _order(connection, happened, decided)
     return seq
 
 
+def _order(connection: Connection, happened: Happened, decided: Decided) -> None:
+    """Order what the gate wants; where actions are not to be taken, what they did is undone."""
+    state, rules, now = decided.state, happened.rules, happened.at
+    reasons = [change.reason for change in decided.changes]
+    orders.give(
+        connection,
+        happened.pipeline,
+        wanted(state, rules, now=now) or "running",
+        happened.targets,
+        generation=state.generation,
+        reason=reasons[-1] if reasons else answer(state, rules, now=now).reason,
+        now=now,
+    )
+
+
 def _entries(happened: Happened, changes: tuple[Change, ...]) -> list[audit.Entry]:
-    detail = {"happening": happening_to_json(happened.happening), **happened.detail}
+    detail = {
+        "happening": happening_to_json(happened.happening),
+        "rules": happened.rules.to_json(),
+        **happened.detail,
+    }
     return [
         audit.Entry(
             happened.pipeline,
@@ -204,13 +265,15 @@ def _remember(connection: Connection, key: IdempotencyKey, state: GateState, now
 
 
 def _row(pipeline: str, state: str, rules: str, seq: int, at: float) -> GateRow:
-    return GateRow(
-        pipeline,
-        GateState.from_json(orjson.loads(state)),
-        Rules.from_json(orjson.loads(rules)),
-        seq,
-        at,
-    )
+    try:
+        stands = GateState.from_json(orjson.loads(state))
+        return GateRow(pipeline, stands, Rules.from_json(orjson.loads(rules)), seq, at)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"store: the gate of pipeline {pipeline} cannot be used"
+            f" ({type(error).__name__}: {error}); restore a backup of the database",
+            reason=Reason.BAD_CONTRACT,
+        ) from error
 
 
 def _dumps(values: Mapping[str, Any]) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from seamwatch.errors import Reason, StoreError
@@ -34,6 +35,13 @@ class Transact(Protocol):
 
 _LOCKED_PAUSE = 0.05  # seconds
 _CHUNK = 2_000  # rows of the audit that are read at a time
+LOAD_TIMEOUT = 60.0
+"""Seconds that reading everything may take."""
+
+FOLLOWS = 0
+"""The epoch of a process that does not lead: the first leader's is 1."""
+
+_NO_ANCHORS: Mapping[int, str] = MappingProxyType({})
 
 
 class GateStore:
@@ -46,6 +54,11 @@ class GateStore:
         self._transact = transact
         self._address = address
         self._timeout = timeout
+        self.epoch: int | None = None
+        """Whose rows are written: refused once a later epoch has begun. None: not looked at.
+
+        FOLLOWS: nothing is written but what people say of gates.
+        """
 
     async def happen(
         self, happened: Happened, *, expected: int | None = None, key: IdempotencyKey | None = None
@@ -61,12 +74,14 @@ class GateStore:
             NotLegal: it cannot be done to the gate as it stands.
             StaleGeneration: the gate is not at *expected*.
             KeyReused: *key* came with another request.
-            StoreError: it could not be written, and nothing has changed.
+            StoreError: it could not be written. Nothing has changed, but with Reason.TIMEOUT it
+                may be written yet: with *key* it can be tried again.
         """
         from seamwatch.store.gatebook import Written, happen
 
-        work = partial(happen, happened=happened, expected=expected, key=key)
-        found = await self._patiently(work)
+        leads = self.epoch != FOLLOWS
+        work = partial(happen, happened=happened, expected=expected, key=key, leads=leads)
+        found = await self.patiently(work)
         if not isinstance(found, Written):
             raise found
         return found
@@ -100,33 +115,55 @@ class GateStore:
             hold(connection)
             return append(connection, entries, at=at)
 
-        return await self._patiently(write)
+        return await self.patiently(write)
 
-    async def verify(self, *, chunk: int = _CHUNK) -> list[str]:
-        """Return what is wrong with the chain of the audit; nothing where it is whole."""
-        from seamwatch.store.audit import GENESIS, broken, rows_after
+    async def verify(
+        self, *, anchors: Mapping[int, str] = _NO_ANCHORS, chunk: int = _CHUNK
+    ) -> list[str]:
+        """Return what is wrong with the chain of the audit; nothing where it is whole.
+
+        *anchors* are hashes of rows by number that somebody else has kept: they tell of an audit
+        that was written anew, which a chain by itself cannot.
+        """
+        from seamwatch.store.audit import GENESIS, broken, cut_off, rows_after
 
         after, before = 0, GENESIS
         wrong: list[str] = []
+        kept = dict(anchors)
         while True:
             read = partial(rows_after, after=after, pipeline=None, limit=chunk)
             rows = await self._transact(read, self._timeout)
             wrong += broken(rows, after=after, before=before)
+            for row in rows:
+                if kept.pop(row.seq, row.hash) != row.hash:
+                    wrong.append(f"row {row.seq} is not the one that was anchored")
             if len(rows) < chunk:
-                return wrong
+                break
             after, before = rows[-1].seq, rows[-1].hash
+        wrong += (f"row {seq}, which was anchored, is missing" for seq in sorted(kept) if seq > 0)
+        return wrong + await self._transact(cut_off, LOAD_TIMEOUT)
 
     async def load_orders(self) -> list[OrderRow]:
         """Return what every target is to bring about."""
         from seamwatch.store.orders import load
 
-        return await self._transact(load, self._timeout)
+        return await self._transact(lambda one: load(one), self._timeout)
 
     async def keep_order(self, row: OrderRow) -> bool:
-        """Write how it goes on with an order; False: a later one has taken its place."""
+        """Write how it goes on with an order; False: a later one has taken its place.
+
+        Written before each attempt, it keeps a process that was stopped for a while from sending
+        what is not ordered any more. Raises StoreError with Reason.NOT_LEADER where another leads.
+        """
         from seamwatch.store.orders import keep
 
-        return await self._patiently(lambda one: keep(one, row))
+        epoch = self.epoch
+
+        def write(connection: Connection) -> bool:
+            self.check_epoch(connection, epoch)
+            return keep(connection, row)
+
+        return await self.patiently(write)
 
     async def load_tokens(self) -> list[Token]:
         """Return all tokens, those that are good for nothing any more too."""
@@ -138,18 +175,19 @@ class GateStore:
         """Write down a new token."""
         from seamwatch.store.tokens import add
 
-        await self._patiently(lambda one: add(one, token))
+        await self.patiently(lambda one: add(one, token))
 
     async def revoke_token(self, token_id: str, *, now: float) -> bool:
         """Revoke a token; False: there is none that is not revoked yet."""
         from seamwatch.store.tokens import revoke
 
-        return await self._patiently(lambda one: revoke(one, token_id, now=now))
+        return await self.patiently(lambda one: revoke(one, token_id, now=now))
 
     async def lead(self, holder: str, *, now: float) -> Leadership | None:
         """Become the one that watches, None where another process is; *holder* names us."""
-        from seamwatch.store.leading import Leadership, begin_epoch, take
+        from seamwatch.store.leading import Leadership, SessionLock, begin_epoch, take
 
+        begin = partial(begin_epoch, holder=holder, now=now)
         try:
             lock = await take(self._address, timeout=self._timeout)
         except Exception as error:
@@ -157,18 +195,33 @@ class GateStore:
         if lock is None:
             return None
         try:
-            begin = partial(begin_epoch, holder=holder, now=now)
-            return Leadership(lock, await self._patiently(begin))
+            if isinstance(lock, SessionLock):
+                return Leadership(lock, await lock.begin_epoch(holder=holder, now=now))
+            return Leadership(lock, await self.patiently(begin))
+        except StoreError:
+            await lock.release()
+            raise
+        except Exception as error:
+            await lock.release()
+            raise store_error(error, self._address.shown) from error
         except BaseException:
             await lock.release()
             raise
 
-    async def _patiently(self, work: Callable[[Connection], T]) -> T:
+    def check_epoch(self, connection: Connection, epoch: int | None) -> None:
+        """Raise StoreError, in the transaction of *connection*, where *epoch* is not the last."""
+        if epoch is not None:
+            from seamwatch.store.leading import check_epoch
+
+            check_epoch(connection, epoch, self._address.shown)
+
+    async def patiently(self, work: Callable[[Connection], T], timeout: float | None = None) -> T:
         """Return what *work* returns; tried again while somebody else holds the database."""
-        deadline = time.monotonic() + self._timeout
+        timeout = timeout or self._timeout
+        deadline = time.monotonic() + timeout
         while True:
             try:
-                return await self._transact(work, self._timeout)
+                return await self._transact(work, timeout)
             except StoreError as error:
                 if error.reason is not Reason.LOCKED or time.monotonic() > deadline:
                     raise

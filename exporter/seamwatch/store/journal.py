@@ -15,14 +15,15 @@ from typing import Any, TypeVar
 from seamwatch.errors import Reason, StoreError
 from seamwatch.freshness import Publication
 from seamwatch.store.database import Store
+from seamwatch.store.gatestore import FOLLOWS
 from seamwatch.store.queue import Queue, Waiting, halves
-from seamwatch.store.rows import Forgotten, Published, Row
+from seamwatch.store.rows import Forgotten, Published, Row, is_word
 
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-_REOPEN = frozenset(Reason) - {Reason.LOCKED, Reason.DISK_FULL, Reason.QUERY}
+_REOPEN = frozenset(Reason) - {Reason.LOCKED, Reason.DISK_FULL, Reason.QUERY, Reason.NOT_LEADER}
 """After these the connection is not trusted any more."""
 
 
@@ -86,6 +87,7 @@ class Journal:
         self._timeout = timeout
         self._clock = clock
         self._on_new = on_new
+        self._epoch: int | None = None
         self._queue = Queue()
         self._dropped = 0
         self._failures: Counter[Reason] = Counter()
@@ -149,10 +151,28 @@ class Journal:
             waiting = len(self._queue)
             while waiting > 0 and len(self._queue) > 0:
                 batch = self._queue.batch(self._batch)
-                if not await self._save(batch):
+                if not await self._save(batch, self._epoch):
                     return False
                 waiting -= len(batch)
             return True
+
+    def lead(self, epoch: int) -> None:
+        """Write as the leader of *epoch*: nothing any more once a later one has begun."""
+        self._epoch = epoch
+        if self._store is not None:
+            self._store.gates.epoch = epoch
+
+    def follow(self) -> None:
+        """Write no longer as a leader: of what waits, only what people said of gates is kept.
+
+        All else is of an epoch that is over; whoever leads now goes on from what was on disk.
+        """
+        self._epoch = FOLLOWS
+        if self._store is not None:
+            self._store.gates.epoch = FOLLOWS
+        given_up = self._queue.keep_only(is_word)
+        if given_up:
+            self._drop(given_up, "another process leads now, and goes on from what is on disk")
 
     async def prune(self, *, before: float, configured: Collection[str]) -> int:
         """Shorten the probe log: see `Store.prune`, whose errors it raises."""
@@ -187,15 +207,17 @@ class Journal:
             async with asyncio.timeout(pause):
                 await self._closing.wait()
 
-    async def _save(self, batch: list[Waiting]) -> bool:
+    async def _save(self, batch: list[Waiting], epoch: int | None) -> bool:
         """Write *batch* and forget it; a row that is refused for itself is given up alone."""
         try:
             store = await self._open()
+            if self._epoch != epoch:  # it may hold what is of an epoch that is over
+                return False
             await store.save(one.row for one in batch)
         except StoreError as error:
             if error.reason is Reason.QUERY and len(batch) > 1:
                 first, second = halves(batch)
-                return await self._save(first) and await self._save(second)
+                return await self._save(first, epoch) and await self._save(second, epoch)
             if error.reason is Reason.QUERY:
                 self._queue.remove(batch)
                 self._failures[error.reason] += 1
@@ -210,6 +232,7 @@ class Journal:
     async def _open(self) -> Store:
         if self._store is None:
             self._store = await Store.open(self._url, timeout=self._timeout)
+            self._store.gates.epoch = self._epoch
             if self._store.is_new and self._on_new is not None:
                 self._on_new()
         return self._store

@@ -41,9 +41,11 @@ class OrderRow:
 _COLUMNS = tuple(orders.c[name] for name in OrderRow.__slots__)
 
 
-def load(connection: Connection) -> list[OrderRow]:
-    """Return all orders."""
+def load(connection: Connection, pipeline: str | None = None) -> list[OrderRow]:
+    """Return all orders, or those of *pipeline*."""
     statement = select(*_COLUMNS).order_by(orders.c.pipeline, orders.c.target)
+    if pipeline is not None:
+        statement = statement.where(orders.c.pipeline == pipeline)
     return [OrderRow(*row) for row in connection.execute(statement)]
 
 
@@ -61,7 +63,7 @@ def give(
 
     Who was never ordered to halt need not be told to run: it may be paused for reasons of its own.
     """
-    there = {row.target: row for row in load(connection) if row.pipeline == pipeline}
+    there = {row.target: row for row in load(connection, pipeline)}
     names = {*targets, *(name for name, row in there.items() if row.desired == "halted")}
     for name in sorted(names):
         known = there.get(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
@@ -84,16 +84,24 @@ class Queue:
     def give_up(self, limit: int) -> int:
         """Drop the oldest rows above *limit*; return how many went.
 
-        Terms, evidence, events, findings and happenings go only when nothing else waits.
+        Terms, evidence, events and findings go only when nothing else waits, happenings never.
         """
         too_many = len(self._waiting) - limit
         if too_many <= 0:
             return 0
         others = (key for key, one in self._waiting.items() if not isinstance(one.row, _KEPT))
-        given_up = list(islice(others, too_many)) or list(islice(self._waiting, too_many))
+        kept = (key for key, one in self._waiting.items() if not isinstance(one.row, Happened))
+        given_up = list(islice(others, too_many)) or list(islice(kept, too_many))
         for key in given_up:
             del self._waiting[key]
         return len(given_up)
+
+    def keep_only(self, kept: Callable[[Row], bool]) -> int:
+        """Drop the rows that are not *kept*; return how many went."""
+        gone = [key for key, one in self._waiting.items() if not kept(one.row)]
+        for key in gone:
+            del self._waiting[key]
+        return len(gone)
 
 
 def halves(batch: list[Waiting]) -> Iterator[list[Waiting]]:

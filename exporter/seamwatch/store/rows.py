@@ -8,12 +8,22 @@ cannot read the last one, because the store is out of reach, gives no ordinals u
 from __future__ import annotations
 
 import itertools
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from seamwatch.freshness import Publication
-from seamwatch.gate import Happening, Rules
+from seamwatch.gate import (
+    Alerted,
+    ClearOverride,
+    Halt,
+    Happening,
+    Rebaseline,
+    Resume,
+    Rules,
+    SetOverride,
+)
 from seamwatch.pipeline import Verdict
 
 
@@ -166,6 +176,13 @@ class Finding:
         return ("finding", self.pipeline)
 
 
+WORDS = (Halt, Resume, SetOverride, ClearOverride, Rebaseline, Alerted)
+"""What others say to any replica; all else is found by the one that leads."""
+
+
+_PROCESS, _numbers = secrets.token_hex(8), itertools.count()
+
+
 @dataclass(frozen=True, slots=True)
 class Happened:
     """Something happened to the gate of a pipeline; what comes of it is decided when written."""
@@ -177,12 +194,17 @@ class Happened:
     actor: str
     targets: tuple[str, ...] = ()  # of its actions, by name
     detail: Mapping[str, Any] = field(default_factory=dict)  # for the audit, plain JSON values
-    number: int = field(default_factory=itertools.count().__next__, compare=False)
+    id: str = field(default_factory=lambda: f"{_PROCESS}-{next(_numbers)}", compare=False)
 
     @property
     def key(self) -> tuple[object, ...]:
         """What this row is about: each is one of its own."""
-        return ("happened", self.number)
+        return ("happened", self.id)
+
+
+def is_word(row: object) -> bool:
+    """Say whether *row* is what somebody said of a gate."""
+    return isinstance(row, Happened) and isinstance(row.happening, WORDS)
 
 
 @dataclass(frozen=True, slots=True)

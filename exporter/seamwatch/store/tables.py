@@ -150,9 +150,9 @@ gates = Table(
 audit = Table(
     "seamwatch_audit",
     metadata,
-    Column("seq", BigInteger, primary_key=True, autoincrement=False),  # without gaps, from 1
+    Column("seq", _sequence, primary_key=True, autoincrement=False),  # without gaps, from 1
     Column("at", Double, nullable=False),
-    Column("pipeline", Text, nullable=False, index=True),
+    Column("pipeline", Text, nullable=False),
     Column("actor", Text, nullable=False),
     Column("event", Text, nullable=False),
     Column("from_state", Text, nullable=False),
@@ -163,6 +163,7 @@ audit = Table(
     Column("detail", Text, nullable=False),
     Column("prev_hash", Text, nullable=False),
     Column("hash", Text, nullable=False),
+    Index("seamwatch_audit_of", "pipeline", "seq"),
 )
 
 orders = Table(
