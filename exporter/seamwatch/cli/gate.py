@@ -1,0 +1,169 @@
+"""``seamwatch gate``: ask a gate, stop a pipeline, let it go on, and see who did what."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+from urllib.parse import quote
+
+from seamwatch.cli.given import add_config, config_files
+from seamwatch.cli.remote import add_remote, ask, wanted
+
+ALLOWED, DENIED = 0, 1
+FINE, BROKEN = 0, 1
+PAGE = 1000  # rows that /v1 gives at once
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = subparsers.add_parser("gate", help="ask a gate, stop a pipeline, let it go on")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    check = _command(
+        commands,
+        "check",
+        "say whether a pipeline may go on",
+        epilog="exit status: 0 go on, 1 stop, 2 nobody can tell",
+    )
+    check.set_defaults(run=run_check)
+    for verb, text in (
+        ("halt", "stop a pipeline until a person resumes it"),
+        ("resume", "end a halt, whatever it stands on; the evidence begins anew"),
+        ("rebaseline", "begin the evidence anew: what the pipeline does now is right"),
+    ):
+        told = _command(commands, verb, text, epilog="exit status: 0 done, 2 not done")
+        told.add_argument("--reason", required=True, help="why, for the audit")
+        told.set_defaults(run=run_told, verb=verb)
+    override = _command(
+        commands, "override", "force a gate for a while", epilog="exit status: 0 done, 2 not done"
+    )
+    override.add_argument("what", choices=("force-open", "force-halt", "clear"))
+    override.add_argument("--reason", required=True, help="why, for the audit")
+    override.add_argument("--for", dest="lasts", default="1h", help="how long (default: 1h)")
+    override.set_defaults(run=run_override)
+    log = _command(commands, "log", "show what was done to a gate, oldest first")
+    log.add_argument("--after", type=int, default=0, metavar="SEQ", help="only rows after this one")
+    log.set_defaults(run=run_log)
+    verify = commands.add_parser(
+        "verify",
+        help="recompute the audit chain from the store",
+        description="Recompute the audit chain from the store: tells rows that were changed, left"
+        " out or replaced.",
+        epilog="exit status: 0 whole, 1 broken, 2 the store cannot be read",
+    )
+    add_config(verify)
+    verify.add_argument("--format", choices=("table", "json"), default="table")
+    verify.set_defaults(run=run_verify)
+
+
+def _command(
+    commands: Any, name: str, text: str, *, epilog: str | None = None
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=epilog
+    )
+    parser.add_argument("pipeline", metavar="PIPELINE")
+    parser.add_argument("--format", choices=("table", "json"), default="table")
+    add_remote(parser)
+    return parser
+
+
+def run_check(args: argparse.Namespace) -> int:
+    """Print the decision; return 0 or 1. Raises SeamwatchError where nobody can tell."""
+    said = wanted(ask(args, f"{_path(args)}/decision")).json()
+    if args.format == "json":
+        print(json.dumps(said))
+    else:
+        reason = f": {said['reason']}" if said["reason"] else ""
+        print(f"{said['decision']} ({said['state']}){reason}")
+    return DENIED if said["decision"] == "deny" else ALLOWED
+
+
+def run_told(args: argparse.Namespace) -> int:
+    """Halt, resume or set a new baseline; print how the gate stands then."""
+    body = {"reason": args.reason}
+    return _show(args, ask(args, f"{_path(args)}/{args.verb}", method="POST", body=body))
+
+
+def run_override(args: argparse.Namespace) -> int:
+    """Set or clear an override, of the gate as it stands now; print how it stands then."""
+    from seamwatch.config.fields import parse_period
+    from seamwatch.errors import SeamwatchError
+
+    tag = {"If-Match": wanted(ask(args, _path(args))).etag}
+    path = f"{_path(args)}/override"
+    if args.what == "clear":
+        body: dict[str, Any] = {"reason": args.reason}
+        return _show(args, ask(args, path, method="DELETE", body=body, headers=tag))
+    try:
+        seconds = parse_period(args.lasts)
+    except ValueError as error:
+        raise SeamwatchError(f"--for {args.lasts}: {error}") from error
+    kind = args.what.replace("-", "_")
+    body = {"kind": kind, "reason": args.reason, "expires_in_s": seconds}
+    return _show(args, ask(args, path, method="PUT", body=body, headers=tag))
+
+
+def run_log(args: argparse.Namespace) -> int:
+    """Print the audit of one gate."""
+    after = args.after
+    while True:
+        text = wanted(ask(args, f"{_path(args)}/events?after={after}")).text
+        rows = [json.loads(line) for line in text.splitlines()]
+        for row in rows:
+            after = row["seq"]
+            print(json.dumps(row) if args.format == "json" else _line(row))
+        if len(rows) < PAGE:
+            return FINE
+
+
+def run_verify(args: argparse.Namespace) -> int:
+    """Print what is wrong with the audit; return 1 if anything is."""
+    import asyncio
+
+    from seamwatch.config import load
+
+    wrong, (number, digest) = asyncio.run(_verify(load(config_files(args)).store_url))
+    if args.format == "json":
+        print(json.dumps({"rows": number, "head": digest, "problems": wrong}))
+    else:
+        for line in wrong:
+            print(line)
+        if not wrong:
+            print(f"whole: {number} rows, the last one is {digest}")
+    return BROKEN if wrong else FINE
+
+
+async def _verify(url: str) -> tuple[list[str], tuple[int, str]]:
+    from seamwatch.store import Store
+
+    store = await Store.open(url)
+    try:
+        return await store.gates.verify(), await store.gates.head()
+    finally:
+        await store.close()
+
+
+def _path(args: argparse.Namespace) -> str:
+    return f"/v1/gates/{quote(args.pipeline, safe='')}"
+
+
+def _show(args: argparse.Namespace, said: Any) -> int:
+    gate = wanted(said).json()
+    if args.format == "json":
+        print(json.dumps(gate))
+        return FINE
+    print(f"{gate['pipeline']}: {gate['state']}, callers are told to {_told(gate)}")
+    if not gate["durable"]:
+        print("the store cannot be written now: this holds here, and is written down later")
+    return FINE
+
+
+def _told(gate: dict[str, Any]) -> str:
+    return "stop" if gate["decision"] == "deny" else "go on"
+
+
+def _line(row: dict[str, Any]) -> str:
+    moved = f"{row['from']} -> {row['to']}" if row["from"] != row["to"] else row["to"]
+    parts = [f"{row['seq']:>5}", row["at"], f"{row['event']:<16}", f"{moved:<24}", row["actor"]]
+    return "  ".join([*parts, row["reason"]]).rstrip()
