@@ -1,19 +1,16 @@
 """A pipeline whose evidence can be told for every ordinal, and a process that writes it down.
 
-Run as a program it reads lines ``URL BATCH SEED`` and forks a writer for each, which goes on where
-the store says that it was: it prints its process id, and then each ordinal that it knows to be on
-disk. When the writer was killed the program prints ``dead``.
+Run as a program it reads lines ``URL BATCH SEED``, and each writer goes on where the store says
+that the last one was: it prints each ordinal that it knows to be on disk. See killing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
-import sys
-from typing import Any
 
+from killing import fork_for_each_line, say
 from seamwatch.evidence import Case, Event, Probe, Terms
 from seamwatch.pipeline import Verdict
 from seamwatch.store import (
@@ -111,15 +108,15 @@ def taken(case: Case) -> list[Row]:
     return [*rows, state_row(case)]
 
 
-async def write(url: str, batch: int, seed: int) -> None:
+async def write(url: str, batch: str, seed: str) -> None:
     """Write until killed."""
     store = await Store.open(url)
     case = restored_case(await store.load_evidence("rag"))
-    journal = Journal(url, store=store, every=0.0, batch=batch)
+    journal = Journal(url, store=store, every=0.0, batch=int(batch))
     if case is None:
         case = Case(TERMS)
         journal.put(TERMS_ROW, state_row(case))
-    dice = random.Random(seed)
+    dice = random.Random(int(seed))
     writing = asyncio.create_task(journal.run())
     while not writing.done():
         for _ in range(dice.randrange(30)):
@@ -134,23 +131,6 @@ async def write(url: str, batch: int, seed: int) -> None:
         await asyncio.sleep(0)
 
 
-def say(what: Any) -> None:
-    sys.stdout.write(f"{what}\n")
-    sys.stdout.flush()
-
-
-def main() -> None:
-    for line in sys.stdin:
-        url, batch, seed = line.split()
-        child = os.fork()
-        if child == 0:
-            say(os.getpid())
-            asyncio.run(write(url, int(batch), int(seed)))
-            os._exit(1)
-        os.waitpid(child, 0)
-        say("dead")
-
-
 if __name__ == "__main__":
     import sqlalchemy.dialects.postgresql
     import sqlalchemy.dialects.sqlite  # noqa: F401 (a fork has what was imported)
@@ -159,4 +139,4 @@ if __name__ == "__main__":
     import seamwatch.store.evidence_log
     import seamwatch.store.schema  # noqa: F401
 
-    main()
+    fork_for_each_line(write)

@@ -9,12 +9,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import signal
 import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,6 +28,7 @@ from evidence_writer import (
     taken,
     wants_resume,
 )
+from killing import nursery, write_and_kill
 from postgres_server import postgres_control, postgres_server
 from seamwatch.evidence import Case, Event, replay
 from seamwatch.store import EventRow, Journal, Store, probe_of, restored_case
@@ -86,32 +82,11 @@ async def check(store: Store, expected: Uninterrupted, acknowledged: int) -> int
     return len(found.tail)
 
 
-@contextmanager
-def nursery() -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
-        [sys.executable, str(WRITER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        yield process
-        assert process.stdin is not None
-        process.stdin.close()
-        assert process.wait() == 0
-
-
-def write_and_kill(process: subprocess.Popen[str], url: str, dice: random.Random) -> int:
+def written(process: subprocess.Popen[str], url: str, dice: random.Random) -> int:
     """Let a writer write, kill it at some moment; return the last ordinal that it acknowledged."""
-    assert process.stdin is not None
-    assert process.stdout is not None
     batch = dice.choice([3, 10, 100, 2_000])
-    process.stdin.write(f"{url} {batch} {dice.getrandbits(30)}\n")
-    process.stdin.flush()
-    pid = int(process.stdout.readline())
-    said = [process.stdout.readline() for _ in range(dice.randrange(5))]
-    time.sleep(dice.uniform(0.0, 0.02))  # it is the moment that is at stake
-    os.kill(pid, signal.SIGKILL)
-    while not said or said[-1] != "dead\n":
-        said.append(process.stdout.readline())
-        assert said[-1], "the writer failed by itself"
-    return max((int(line) for line in said[:-1]), default=0)
+    said = write_and_kill(process, f"{url} {batch} {dice.getrandbits(30)}", dice)
+    return max((int(line) for line in said), default=0)
 
 
 async def kill_often(url: str, *, times: int) -> int:
@@ -119,9 +94,9 @@ async def kill_often(url: str, *, times: int) -> int:
     dice = random.Random(times)
     expected = Uninterrupted()
     tails = 0
-    with nursery() as process:
+    with nursery(WRITER) as process:
         for _ in range(times):
-            acknowledged = write_and_kill(process, url, dice)
+            acknowledged = written(process, url, dice)
             async with opened(url) as store:
                 tails += await check(store, expected, acknowledged) > 0
     assert expected.ordinal > SINCE + 10 * times
