@@ -6,7 +6,12 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from seamwatch.store import Journal, Store
+from seamwatch.evidence import Event
+from seamwatch.gate import Evidence, Mode, Rules
+from seamwatch.store import Happened, Journal, Store
+
+RULES = Rules(Mode.ENFORCE)
+HALT = Evidence((Event.HALT,), "accuracy is under 88%")
 
 
 @asynccontextmanager
@@ -35,3 +40,9 @@ async def new_database(server: str) -> str:
     await connection.execute(f"CREATE DATABASE {name}")
     await connection.close()
     return server.replace("/postgres?", f"/{name}?")
+
+
+def happened(what: object, at: float = 100.0, **given: object) -> Happened:
+    """Return something that happened to the gate of the pipeline ``rag``."""
+    settled = {"actor": "ana", "pipeline": "rag", "rules": RULES, **given}
+    return Happened(happening=what, at=at, **settled)  # type: ignore[arg-type]

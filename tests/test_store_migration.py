@@ -1,4 +1,4 @@
-"""A store of the first version becomes one of this version where it stands, whole or not at all."""
+"""A store of an earlier version becomes one of this version where it stands, or stays as it was."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from seamwatch.errors import Reason, StoreError
 from seamwatch.freshness import Publication
 from seamwatch.pipeline import Verdict
 from seamwatch.store import Asked, Evidence, EvidenceRow, Pass, Store, TermsRow
-from stores import journal, new_database, opened
+from stores import HALT, happened, journal, new_database, opened
 
 FIRST_VERSION = """
 CREATE TABLE seamwatch_passes (
@@ -95,16 +95,19 @@ async def first_version(url: str) -> None:
 
 
 async def tables(url: str) -> list[str]:
-    """Return all columns and indexes, but for the order of columns."""
+    """Return all columns, indexes and triggers, but for the order of columns."""
     if url.startswith("sqlite"):
         columns = """SELECT t.name, c.name, c.type, c."notnull", c.dflt_value, c.pk
             FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table'"""
         indexes = "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL"
+        triggers = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'"
     else:
         columns = """SELECT table_name, column_name, data_type, is_nullable, column_default
             FROM information_schema.columns WHERE table_schema = 'public'"""
         indexes = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
-    return sorted(map(repr, await run(url, columns))) + sorted(map(repr, await run(url, indexes)))
+        triggers = "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal"
+    found = [await run(url, query) for query in (columns, indexes, triggers)]
+    return [line for rows in found for line in sorted(map(repr, rows))]
 
 
 async def test_a_store_of_the_first_version_keeps_all_that_it_held(url: str) -> None:
@@ -123,6 +126,26 @@ async def test_a_store_of_the_first_version_keeps_all_that_it_held(url: str) -> 
         assert await store.load_evidence("rag") == Evidence(terms, state, [new], [])
         assert await store.load_window("rag", "d1", 9) == [*OLD_PROBES, new]
         assert await store.prune(before=100.15, configured={"rag"}) == 1
+    assert await run(url, "SELECT version FROM seamwatch_schema") == [(3,)]
+
+
+async def test_a_store_without_gates_keeps_its_evidence_and_gets_them(url: str) -> None:
+    terms = TermsRow("rag", "t", "{}", 0, 1.0)
+    state = EvidenceRow("rag", "d1", "t", 0, "{}", 1.0)
+    async with opened(url) as store:
+        await store.save([*OLD_PROBES, terms, state])
+    whole = await tables(url)
+    for name in ("gates", "audit", "orders", "idempotency", "tokens", "leader"):
+        await run(url, f"DROP TABLE seamwatch_{name}")
+    await run(url, "UPDATE seamwatch_schema SET version = 2")
+    async with opened(url) as store:
+        assert not store.is_new
+        assert await store.load_evidence("rag") == Evidence(terms, state, [], [])
+        assert await store.load_window("rag", "d1", 9) == OLD_PROBES
+        assert await store.gates.load() == []
+        assert (await store.gates.happen(happened(HALT))).state.is_halted
+        assert await store.gates.verify() == []
+    assert await tables(url) == whole
     assert await run(url, "SELECT version FROM seamwatch_schema") == [(3,)]
 
 

@@ -154,10 +154,10 @@ def happen_all(connection: Connection, some: Iterable[Happened], *, leads: bool)
 
 def _writable(happened: Happened) -> Happened:
     given = happening_to_json(happened.happening)
-    said = audit.writable(given)
-    if said == given:
+    said, actor = audit.writable(given), audit.writable(happened.actor)
+    if said == given and actor == happened.actor:
         return happened
-    return replace(happened, happening=happening_from_json(said))
+    return replace(happened, happening=happening_from_json(said), actor=actor)
 
 
 def _known(connection: Connection, happened: Happened) -> GateRow | None:
