@@ -38,6 +38,7 @@ PROBES = st.builds(
     st.sampled_from(["a", "b", "", "unknown"]),
     st.sampled_from(["solid", "flaky", ""]),
     st.booleans(),
+    st.sampled_from([0.0, 1e5, 1e9]),
 )
 HISTORIES = st.lists(PROBES, max_size=80)
 
@@ -269,6 +270,70 @@ def test_a_resume_forgets_everything_but_the_counts_and_is_no_lasting_permission
     assert case.state() == fresh | {"ordinal": 8}
     again = [event for _ in range(8) for event in case.take(Probe(0.0))]
     assert again == [Event.SUSPECT, Event.HALT]
+
+
+def halt(case: Case, at: float) -> None:
+    while not case.halted:
+        case.take(Probe(0.0, at=at))
+
+
+def prove(case: Case, at: float) -> int:
+    """Return how many right answers it takes to prove the recovery."""
+    before = case.ordinal
+    while not case.recovered:
+        case.take(Probe(1.0, at=at))
+    return case.ordinal - before
+
+
+HOUR = 3600.0
+
+
+def test_a_recovery_that_did_not_last_has_to_be_proven_twice_as_well_for_a_day() -> None:
+    case = Case(PLAIN)
+    limits, proofs = [], []
+    for hour in (0, 1, 2):
+        halt(case, hour * HOUR)
+        limits.append(case.resume_limit)
+        proofs.append(prove(case, hour * HOUR))
+        case.resume()
+    halt(case, 25.5 * HOUR)  # the one of hour 2 alone was within 24 hours
+    limits.append(case.resume_limit)
+    assert limits == [20_000.0, 40_000.0, 80_000.0, 40_000.0]
+    assert proofs == sorted(set(proofs))
+
+
+def test_how_well_a_recovery_has_to_be_proven_does_not_move_while_halted() -> None:
+    case = Case(PLAIN)
+    halt(case, 0.0)
+    prove(case, 0.0)
+    case.resume()
+    halt(case, HOUR)
+    needed = prove(Case.restored(PLAIN, through_json(case.state())), HOUR)
+    assert prove(case, 99 * HOUR) == needed
+
+
+def test_a_resume_without_proof_or_after_a_relapse_doubles_nothing() -> None:
+    case = Case(PLAIN)
+    halt(case, 0.0)
+    case.resume()  # somebody's word
+    halt(case, HOUR)
+    prove(case, HOUR)
+    while case.recovered:
+        case.take(Probe(0.0, at=HOUR))
+    case.resume()
+    halt(case, 2 * HOUR)
+    assert case.resume_limit == PLAIN.resume_limit
+
+
+def test_a_pipeline_that_flaps_for_ever_can_still_prove_its_recovery() -> None:
+    case = Case(PLAIN)
+    for _ in range(30):
+        halt(case, 0.0)
+        prove(case, 0.0)
+        case.resume()
+    halt(case, 0.0)
+    assert case.resume_limit == PLAIN.resume_limit * 2.0**20
+    assert len(case.state()["proofs"]) == 20
 
 
 def test_a_small_loss_raises_a_ticket_long_before_it_could_halt() -> None:

@@ -7,7 +7,7 @@ dozen numbers; restored from JSON it goes on bit for bit.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from math import fsum, log
 from typing import Any, Self
 
@@ -23,6 +23,8 @@ _RELAPSE_AT = 0.4
 # A slice is focused on while its evidence is at least this share of the pooled one: where all of
 # the set broke, half of the probes in one slice would only delay the halt (103 probes, not 96).
 _OWN_SHARE = 0.1
+_DAY = 86400.0
+_MOST_DOUBLINGS = 20  # a millionfold; more would soon be beyond what a float can hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class _Halt:
 
     severity: float | None
     worst_slice: str | None
+    doublings: int = 0  # of the evidence that is asked for before it counts as recovered
 
 
 class Case:
@@ -49,6 +52,7 @@ class Case:
         self.errors = 0
         self.recovered = False  # the mirror reached its limit; a resume is waited for
         self.ticketed = False  # the fall that the last ticket told of goes on
+        self._proofs: tuple[float, ...] = ()  # when recoveries were proven that were resumed on
         self._halt: _Halt | None = None
         self._nulls = {kind: (terms.null(kind), terms.ticket_null(kind)) for kind in _CLASSES}
         self._bounds = {kind: terms.recovery_bound(kind) for kind in _CLASSES}
@@ -61,8 +65,6 @@ class Case:
         self._suspect_at = terms.limit**terms.suspect_from
         self._calm_at = terms.limit**terms.calm_at
         self._focus_at = terms.limit**terms.focus_at
-        self._recovering_at = terms.resume_limit**_RECOVERING_AT
-        self._relapse_at = terms.resume_limit**_RELAPSE_AT
         self._ticket = Detector()
         self._start_over()
 
@@ -79,7 +81,7 @@ class Case:
         self._s = 0.0
 
     def _new_mirror(self, r: Collection[float] = ()) -> Mirror:
-        return Mirror(tuple(r), ceiling=self.terms.resume_limit * len(MIRROR_RHOS))
+        return Mirror(tuple(r), ceiling=self.resume_limit * len(MIRROR_RHOS))
 
     # Taking probes
 
@@ -115,7 +117,7 @@ class Case:
             if ticket_null is not None and self.terms.ticket_limit is not None:
                 ticket = self._take_ticket(x, ticket_null, self.terms.ticket_limit)
         events = (Event.TICKET,) if ticket else ()
-        return events + self._judge() if moved else events
+        return events + self._judge(probe.at) if moved else events
 
     def _take_ticket(self, x: float, null: float, limit: float) -> bool:
         """Say whether this probe proves a fall under the baseline that no ticket tells of yet.
@@ -142,10 +144,11 @@ class Case:
         self._slices[probe.slice].take(x, null)
         return True
 
-    def _judge(self) -> tuple[Event, ...]:
+    def _judge(self, at: float) -> tuple[Event, ...]:
         self._s = s = self._combined()
         if s >= self.terms.limit:
-            self._halt = _Halt(self._pooled.severity(), self._worst())
+            self._proofs = tuple(one for one in self._proofs if abs(at - one) < _DAY)
+            self._halt = _Halt(self._pooled.severity(), self._worst(), len(self._proofs))
             self._reset_halting()
             self._mirror = self._new_mirror()
             self.recovered = False
@@ -185,16 +188,20 @@ class Case:
         if probe.focused or bound is None:
             return ()
         s = self._mirror.take(x, bound, worst=self.terms.recovery_worst)
+        limit = self.resume_limit
         events: list[Event] = []
-        if self.standing is Standing.HALTED and s >= self._recovering_at:
+        if self.standing is Standing.HALTED and s >= limit**_RECOVERING_AT:
             self.standing = Standing.RECOVERING
             events.append(Event.RECOVERING)
-        elif self.standing is Standing.RECOVERING and s < self._relapse_at:
+        elif self.standing is Standing.RECOVERING and s < limit**_RELAPSE_AT:
             self.standing = Standing.HALTED
+            if self.recovered:  # nobody resumed on it
+                self._proofs = self._proofs[:-1]
             self.recovered = False
             events.append(Event.RELAPSE)
-        if not self.recovered and s >= self.terms.resume_limit:
+        if not self.recovered and s >= limit:
             self.recovered = True
+            self._proofs = (*self._proofs, probe.at)[-_MOST_DOUBLINGS:]
             events.append(Event.RECOVERED)
         return tuple(events)
 
@@ -217,6 +224,16 @@ class Case:
     def halted(self) -> bool:
         """Say whether it is halted, recovering or not."""
         return self.standing in (Standing.HALTED, Standing.RECOVERING)
+
+    @property
+    def resume_limit(self) -> float:
+        """What the evidence of recovery is compared with.
+
+        It doubles with each recovery proven within 24 hours before this halt that was resumed on:
+        it did not last, so the next one has to be proven better. It stays as it is while halted,
+        so that what one halt promises holds for a limit that does not move.
+        """
+        return self.terms.resume_limit * 2.0 ** (self._halt.doublings if self._halt else 0)
 
     @property
     def s(self) -> float:
@@ -243,7 +260,7 @@ class Case:
     @property
     def recovery_ratio(self) -> float | None:
         """How far on the way to recovered; None unless halted."""
-        return _way(self._mirror.s, self.terms.resume_limit) if self.halted else None
+        return _way(self._mirror.s, self.resume_limit) if self.halted else None
 
     @property
     def slice_ratios(self) -> Mapping[str, float]:
@@ -292,7 +309,8 @@ class Case:
             "ordinal": self.ordinal,
             "errors": self.errors,
             "recovered": self.recovered,
-            "halt": self._halt and [self._halt.severity, self._halt.worst_slice],
+            "halt": list(astuple(self._halt)) if self._halt else None,
+            "proofs": list(self._proofs),
             "pooled": list(self._pooled.r),
             "slices": {name: list(d.r) for name, d in self._slices.items() if d.s > 0.0},
             "ticket": list(self._ticket.r),
@@ -319,6 +337,7 @@ class Case:
         case.errors = state["errors"]
         case.recovered = state["recovered"]
         case._halt = _Halt(*state["halt"]) if state["halt"] else None
+        case._proofs = tuple(state.get("proofs", ()))
         case._pooled = Detector(state["pooled"])
         for name, r in state["slices"].items():
             case._slices[name] = Detector(r, weights=WEIGHTS)
