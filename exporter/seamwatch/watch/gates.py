@@ -318,6 +318,11 @@ class Gates:
         held = self._held.get(pipeline)
         return held.state if held is not None else None
 
+    def basis(self, pipeline: str) -> tuple[GateState, Rules] | None:
+        """Return what the answer rests on, beside the time where there is an override."""
+        held = self._held.get(pipeline)
+        return (held.state, held.rules) if held is not None else None
+
     # keeping up with the store
 
     async def run(self, *, leads: Callable[[], bool]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from seamwatch.exposition import Exposition, Page, accepted_format, accepts_gzip
 from seamwatch.web.auth import BasicAuth
@@ -29,6 +29,9 @@ _DEFAULT_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+
+IS_CHECK = web.RequestKey("is_check", bool)
+"""Set for the checks of gates."""
 
 Reload = Callable[[], Awaitable[str | None]]
 """Reads the configuration again; returns what is wrong with it, None when it is in use now."""
@@ -148,10 +151,11 @@ def _slices(page: Page) -> Iterator[bytes | memoryview]:
 def application(routes: Routes, file: WebConfigFile) -> web.Application:
     """Return the application that serves *routes* under the rules of *file*."""
     auth = BasicAuth()
-    app = web.Application(
-        client_max_size=_BODY_LIMIT,
-        middlewares=[deadline(routes.deadlines), Guard(file, auth).middleware(), _explain],
-    )
+    guard = Guard(file, auth).middleware()
+    middlewares = [deadline(routes.deadlines), guard, _explain]
+    if routes.gates is not None:
+        middlewares.insert(0, _straight(routes.gates.check, guard))
+    app = web.Application(client_max_size=_BODY_LIMIT, middlewares=middlewares)
     app.add_routes(routes.table())
     app.on_response_prepare.append(_add_headers)
 
@@ -160,6 +164,22 @@ def application(routes: Routes, file: WebConfigFile) -> web.Application:
 
     app.on_cleanup.append(close)
     return app
+
+
+def _straight(check: Handler, guard: Middleware) -> Middleware:
+    """Lead checks of a gate straight to their handler, which waits for nothing and always answers.
+
+    A gateway asks before each request of its users: what the other middlewares cost, all pay.
+    """
+
+    @web.middleware
+    async def straight(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.match_info.handler != check:
+            return await handler(request)
+        request[IS_CHECK] = True
+        return await guard(request, check)
+
+    return straight
 
 
 @web.middleware
@@ -181,8 +201,10 @@ async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse
 async def _add_headers(request: web.BaseRequest, response: web.StreamResponse) -> None:
     """Set the headers that every answer carries; those of the file win over ours."""
     assert isinstance(request, web.Request)
-    request[RESPONSE] = response
     config = request.get(CONFIG)
     configured = config.http_server_config.headers if config is not None else {}
+    if not configured and IS_CHECK in request:
+        return  # what reads it is no browser
+    request[RESPONSE] = response
     for name, value in {**_DEFAULT_HEADERS, **configured}.items():
         response.headers.setdefault(name, value)

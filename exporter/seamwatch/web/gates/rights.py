@@ -28,6 +28,7 @@ PREFIX = "sw_"
 FAILURES = 20  # wrong tokens of one peer within PERIOD, after which it has to wait
 PERIOD = 60.0  # seconds
 _PEERS = 4096  # that are remembered
+_CLIENTS = 1024  # that are remembered
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 
 
@@ -82,6 +83,7 @@ class Rights:
         self._anonymous = anonymous_checks
         self._certificates = dict(certificates)
         self._failures: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._clients: dict[Token, Client] = {}
 
     def client(self, request: web.Request, scope: str, pipeline: str | None) -> Client:
         """Return who asks, where they may; raises Problem."""
@@ -128,7 +130,12 @@ class Rights:
         # The digest is looked up, not the secret: how long that takes tells nothing of any secret.
         token = tokens.get(digest(secret))
         if token is not None and token.is_valid(self._clock()):
-            return Client(token.name or token.id, token.scopes, token.gates)
+            client = self._clients.get(token)
+            if client is None:
+                self._clients.clear() if len(self._clients) >= _CLIENTS else None
+                client = Client(token.name or token.id, token.scopes, token.gates)
+                self._clients[token] = client
+            return client
         self._failed(request.remote or "")
         raise Problem(
             401,

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from multidict import CIMultiDict
 
 from seamwatch.errors import StoreError
-from seamwatch.gate import ClearOverride, Halt, Happening, NotLegal, Rebaseline, Resume
+from seamwatch.gate import (
+    ClearOverride,
+    GateState,
+    Halt,
+    Happening,
+    NotLegal,
+    Rebaseline,
+    Resume,
+    Rules,
+)
 from seamwatch.store.gatebook import KeyReused, StaleGeneration
 from seamwatch.watch.gates import Gates, GateView, UnknownGateError
 from seamwatch.web.gates import requests
@@ -26,6 +36,16 @@ HALTED_RETRY = 30  # seconds that a halted caller is asked to wait
 STREAM = 25.0  # seconds after which a stream of events ends; its reader asks on by itself
 STREAMS = 64  # at once
 PAGE = 1000  # rows of the audit in one answer
+
+
+class _Prepared(NamedTuple):
+    """The answer to a check of a gate by state and rules."""
+
+    basis: tuple[GateState, Rules]
+    decision: str
+    status: int
+    body: bytes
+    headers: CIMultiDict[str]
 
 
 class GateRoutes:
@@ -44,6 +64,7 @@ class GateRoutes:
         self._clock = clock
         self._alerts = alerts  # pipeline -> names of alerts that halt it
         self._streams = 0
+        self._prepared: dict[str, _Prepared] = {}
 
     def table(self) -> list[web.RouteDef]:
         """Return the routes."""
@@ -78,21 +99,38 @@ class GateRoutes:
             self._rights.client(request, "check", pipeline)
         except Problem as problem:
             return problem.response()
-        answer = self._gates.answer(pipeline)
-        if answer is None:
-            return _unknown(pipeline).response()
-        self._gates.counted(pipeline, answer.decision)
+        basis = self._gates.basis(pipeline)
+        known = self._prepared.get(pipeline)
+        if known is None or basis is None or known.basis != basis or basis[0].override:
+            known = self._prepare(pipeline)
+            if known is None:
+                return _unknown(pipeline).response()
+        self._gates.counted(pipeline, known.decision)
+        status = known.status
+        if status == 403 and request.query_string == "deny=503":
+            status = 503
+        return web.Response(status=status, body=known.body, headers=CIMultiDict(known.headers))
+
+    def _prepare(self, pipeline: str) -> _Prepared | None:
+        """Return what a check answers until the gate changes; an override ends by the clock."""
+        answer, basis = self._gates.answer(pipeline), self._gates.basis(pipeline)
+        if answer is None or basis is None:
+            self._prepared.pop(pipeline, None)
+            return None
         headers = {
+            "Content-Type": "text/plain; charset=utf-8",
+            "Cache-Control": "no-store",
             "X-Seamwatch-State": answer.state,
             "X-Seamwatch-Reason": _header(answer.reason),
             "X-Seamwatch-Generation": str(answer.generation),
-            "Cache-Control": "no-store",
         }
-        if answer.decision == "allow":
-            return web.Response(text="allow\n", headers=headers)
-        headers["Retry-After"] = str(HALTED_RETRY)
-        status = 503 if request.query_string == "deny=503" else 403
-        return web.Response(status=status, text=f"deny: {answer.reason}\n", headers=headers)
+        status, body = 200, "allow\n"
+        if answer.decision == "deny":
+            headers["Retry-After"] = str(HALTED_RETRY)
+            status, body = 403, f"deny: {answer.reason}\n"
+        made = _Prepared(basis, answer.decision, status, body.encode(), CIMultiDict(headers))
+        self._prepared[pipeline] = made
+        return made
 
     async def every(self, request: web.Request) -> web.Response:
         """Return all gates that the caller may see."""
