@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import sqlite3
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -104,6 +106,26 @@ async def test_proof_halts_callers_a_kill_does_not_lift_it_and_proof_of_recovery
         assert events[-1] == "resume"
         assert [one for one in events if one in ("halt", "resume")] == ["halt", "resume"]
         await running.page('seamwatch_evidence_standing{pipeline="answers",standing="running"} 1.0')
+        assert await running.end() == 0
+    code, said = await verified(tmp_path)
+    assert (code, said["problems"], said["cannot_be_told"]) == (0, [], [])
+    with sqlite3.connect(tmp_path / "memory.db") as connection:
+        connection.execute("UPDATE seamwatch_probes SET x = 1.0, verdict = 'correct'")
+    connection.close()
+    code, said = await verified(tmp_path)
+    assert code == 1
+    assert "the halt of answers does not follow from answers" in said["problems"][0]
+
+
+async def verified(folder: Path) -> tuple[int, Any]:
+    """Return exit status and findings of ``seamwatch gate verify``."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "seamwatch", "gate", "verify", "--format", "json",
+        cwd=folder, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
+    assert process.returncode is not None
+    return process.returncode, json.loads(out)
 
 
 async def test_a_person_halts_and_resumes_and_the_audit_says_who_and_why(

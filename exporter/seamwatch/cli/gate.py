@@ -46,9 +46,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     log.set_defaults(run=run_log)
     verify = commands.add_parser(
         "verify",
-        help="recompute the audit chain from the store",
-        description="Recompute the audit chain from the store: tells rows that were changed, left"
-        " out or replaced.",
+        help="recompute the audit chain, and the proof of each halt",
+        description="Recompute the audit chain from the store, which tells rows that were changed,"
+        " left out or replaced; and weigh the evidence of each halt again from the probe log.",
         epilog="exit status: 0 whole, 1 broken, 2 the store cannot be read",
     )
     add_config(verify)
@@ -118,28 +118,40 @@ def run_log(args: argparse.Namespace) -> int:
 
 
 def run_verify(args: argparse.Namespace) -> int:
-    """Print what is wrong with the audit; return 1 if anything is."""
+    """Print what is wrong with the audit, and what its halts rest on; return 1 if anything is."""
     import asyncio
 
     from seamwatch.config import load
 
-    wrong, (number, digest) = asyncio.run(_verify(load(config_files(args)).store_url))
+    wrong, unknown, rows, digest = asyncio.run(_verify(load(config_files(args)).store_url))
     if args.format == "json":
-        print(json.dumps({"rows": number, "head": digest, "problems": wrong}))
+        said = {"rows": rows, "head": digest, "problems": wrong, "cannot_be_told": unknown}
+        print(json.dumps(said))
     else:
-        for line in wrong:
+        for line in (*wrong, *unknown):
             print(line)
         if not wrong:
-            print(f"whole: {number} rows, the last one is {digest}")
+            print(f"whole: {rows} rows, the last one is {digest}")
     return BROKEN if wrong else FINE
 
 
-async def _verify(url: str) -> tuple[list[str], tuple[int, str]]:
+async def _verify(url: str) -> tuple[list[str], list[str], int, str]:
+    """Return what is wrong, what cannot be told any more, and the last row."""
     from seamwatch.store import Store
+    from seamwatch.store.replaying import is_proven_by_log, verify_halt
 
     store = await Store.open(url)
     try:
-        return await store.gates.verify(), await store.gates.head()
+        wrong, unknown, after = await store.gates.verify(), [], 0
+        while rows := await store.gates.load_audit(after, limit=PAGE):
+            after = rows[-1].seq
+            for row in filter(is_proven_by_log, rows):
+                found = await verify_halt(store, row)
+                if found.follows is False:
+                    wrong.append(found.sentence)
+                elif found.follows is None:
+                    unknown.append(found.sentence)
+        return wrong, unknown, *await store.gates.head()
     finally:
         await store.close()
 
