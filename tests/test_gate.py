@@ -167,6 +167,62 @@ def test_what_a_person_resumed_in_spite_of_halts_again_only_after_it_was_over(
     assert gate.answer.decision == "deny"
 
 
+EARLY, LATE = "2026-01-31T09:05:00.25+01:00", "2026-01-31T09:05:00Z"
+
+
+def alert(starts_at: str, *, firing: bool, fingerprint: str = "f1") -> Alerted:
+    return Alerted(fingerprint, starts_at, "CostTooHigh", "", firing)
+
+
+def test_an_alert_that_is_told_with_a_later_beginning_after_a_restart_ends_with_it() -> None:
+    gate = Told(AUTOMATIC)
+    gate.take(Probed())
+    gate.take(alert(EARLY, firing=True))
+    gate.take(alert(LATE, firing=False), after=DAY)
+    assert gate.answer.decision == "allow"
+
+
+@pytest.mark.parametrize(
+    "resolved",
+    [
+        alert(EARLY, firing=False),  # a late word on the one before
+        alert(LATE, firing=False, fingerprint="f"),
+        alert("no time", firing=False),
+        alert("2026-02-01T00:00:00", firing=False),  # who knows where
+    ],
+)
+def test_an_alert_ends_with_nothing_but_its_own_end(resolved: Alerted) -> None:
+    gate = Told(AUTOMATIC)
+    gate.take(Probed())
+    gate.take(alert(LATE, firing=True))
+    assert not gate.take(resolved, after=DAY).changes
+    assert gate.answer.decision == "deny"
+
+
+def test_an_alert_that_a_person_resumed_in_spite_of_is_forgotten_once_it_is_over() -> None:
+    gate = Told()
+    gate.take(alert(EARLY, firing=True))
+    gate.take(Resume("known"))
+    gate.take(alert(LATE, firing=False))
+    assert gate.state.acknowledged == frozenset()
+
+
+def test_data_of_an_age_that_is_no_number_lifts_nothing() -> None:
+    gate = Told(AUTOMATIC)
+    gate.take(Aged(7200.0, 3600.0))
+    assert not gate.take(Aged(float("nan"), 3600.0), after=DAY).changes
+    assert gate.answer.decision == "deny"
+
+
+def test_a_halt_under_an_override_that_opens_takes_effect_when_that_ends() -> None:
+    gate = Told()
+    gate.take(SetOverride(Kind.FORCE_OPEN, "demonstration", gate.now + 60.0))
+    gate.take(Halt("odd answers"))
+    assert gate.answer.decision == "allow"
+    gate.now += 60.0
+    assert gate.answer.decision == "deny"
+
+
 def test_a_gate_stays_halted_while_one_of_several_causes_holds() -> None:
     gate = Told(AUTOMATIC)
     gate.take(HALT)
@@ -199,7 +255,11 @@ def test_an_override_opens_a_halted_gate_says_that_it_will_end_and_ends() -> Non
 
 @pytest.mark.parametrize(
     ("lasts", "said"),
-    [(0.0, "would have expired already"), (DAY + 1.0, "an override lasts 86400 s at most")],
+    [
+        (0.0, "would have expired already"),
+        (float("nan"), "would have expired already"),
+        (DAY + 1.0, "an override lasts 86400 s at most"),
+    ],
 )
 def test_an_override_ends_within_its_limits(lasts: float, said: str) -> None:
     gate = Told()

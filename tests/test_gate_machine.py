@@ -139,15 +139,15 @@ class Gate(RuleBasedStateMachine):
             self.ignored.discard("data_age")
         self.happen(Aged(age, LIMIT))
 
-    @rule(which=st.sampled_from(["a", "b"]), firing=st.booleans())
-    def alerted(self, which: str, firing: bool) -> None:
-        key = f"alert/{which}/then"
+    @rule(which=st.sampled_from(["a", "b"]), day=st.integers(1, 3), firing=st.booleans())
+    def alerted(self, which: str, day: int, firing: bool) -> None:
         if firing:
-            self.hold(key)
-        else:
+            self.hold(f"alert/{which}/2026-01-0{day}T00:00:00Z")
+        for before in range(1, day + 1) if not firing else ():
+            key = f"alert/{which}/2026-01-0{before}T00:00:00Z"
             self.ease(key, "over")
             self.ignored.discard(key)
-        self.happen(Alerted(which, "then", "Some", "", firing))
+        self.happen(Alerted(which, f"2026-01-0{day}T00:00:00Z", "Some", "", firing))
 
     @rule(stale=st.booleans())
     def staleness(self, stale: bool) -> None:

@@ -1,7 +1,7 @@
 """The gate's decision: what stands against a pipeline, what lifts it, and what callers are told.
 
 Pure: no clock, no I/O. `decide` takes one happening after another, `answer` says what holds.
-Source of the states and their precedence: docs/gate.md.
+Source of the states and their precedence: docs/gates.md.
 """
 
 from __future__ import annotations

@@ -177,7 +177,7 @@ class _Step:
         if aged.is_over:
             reason = f"the data is {aged.age:.0f} s old, {aged.limit:.0f} s are allowed"
             self._add(DATA_AGE, CauseKind.DATA_AGE, "data age", reason)
-        else:
+        elif aged.age <= aged.limit:  # not where it is no number: unknown is never good
             reason = f"the data is {aged.age:.0f} s old again"
             self._set_course(DATA_AGE, Course.OVER, reason)
             self._forget(DATA_AGE)
@@ -185,9 +185,11 @@ class _Step:
     def _alert(self, alert: Alerted) -> None:
         if alert.is_firing:
             self._add(alert.key, CauseKind.ALERT, alert.name, alert.summary or alert.name)
-        else:
-            self._set_course(alert.key, Course.OVER, f"{alert.name} is resolved")
-            self._forget(alert.key)
+            return
+        for key in sorted({*self.state.causes, *self.state.acknowledged}):
+            if alert.ends(key):
+                self._set_course(key, Course.OVER, f"{alert.name} is resolved")
+                self._forget(key)
 
     def _stale(self, is_stale: bool, reason: str) -> None:
         if is_stale is not self.state.is_stale:
@@ -241,7 +243,7 @@ class _Step:
 
     def _override(self, wanted: SetOverride) -> None:
         longest = self.rules.max_override
-        if wanted.expires_at <= self.now:
+        if not wanted.expires_at > self.now:
             raise NotLegal("the override would have expired already; give a later expires_at")
         if wanted.expires_at > self.now + longest:
             raise NotLegal(f"an override lasts {longest:.0f} s at most; give an earlier expires_at")

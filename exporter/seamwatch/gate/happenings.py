@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any
 
 from seamwatch.evidence import Event
@@ -58,6 +59,20 @@ class Alerted:
     def key(self) -> str:
         """What tells it from others: an alert that fires anew is another one."""
         return f"alert/{self.fingerprint}/{self.starts_at}"
+
+    def ends(self, key: str) -> bool:
+        """Say whether this, resolved, ends what *key* stands for: the same alert, begun no later.
+
+        The same alert is told with another beginning when who sends it was restarted in between;
+        a late word on an earlier one must not end the one that fires now.
+        """
+        if key == self.key:
+            return True
+        alert, _, began = key.rpartition("/")
+        if alert != f"alert/{self.fingerprint}":
+            return False
+        earlier, later = _moment(began), _moment(self.starts_at)
+        return earlier is not None and later is not None and earlier <= later
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +152,15 @@ _KINDS: Mapping[str, Any] = {
     "tick": Tick,
 }
 _WORDS = {kind: word for word, kind in _KINDS.items()}
+
+
+def _moment(text: str) -> datetime | None:
+    """Return the moment that *text* names with its offset, e.g. "2026-01-31T09:05:00Z"."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
 
 
 def happening_to_json(happening: Happening) -> dict[str, Any]:
