@@ -14,7 +14,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from postgres_server import postgres_server
 from running import World, configure, exporter
+from stores import new_database
 
 ENFORCED = """\
     gate: {{mode: enforce, on_unknown: allow, floor: 90%, resume: {{mode: {}, min_halt: 100ms}}}}
@@ -263,3 +265,43 @@ async def test_what_is_not_there_or_not_allowed_is_told_so(
             assert (found, headers["Content-Type"]) == (status, "application/problem+json")
             assert word in problem["detail"]
             assert problem["status"] == status
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs_postgres)])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/memory.db"
+        return
+    with postgres_server() as server:
+        yield await new_database(server)
+
+
+async def test_of_two_on_one_store_one_watches_both_answer_and_a_kill_is_taken_over(
+    tmp_path: Path, world: World, session: aiohttp.ClientSession, store: str
+) -> None:
+    config = configure(tmp_path, world, extra=MANUAL)
+    text = config.read_text()
+    config.write_text(text.replace("sqlite:///memory.db", store))
+    running_ = 'seamwatch_gate_state{pipeline="answers",state="running"} 1.0'
+    async with exporter(config) as first:
+        await first.page(running_, "seamwatch_leads 1.0")
+        async with exporter(config) as second:
+            one, two = Asking(session, first.url), Asking(session, second.url)
+            assert "seamwatch_stage" not in await second.page("seamwatch_leads 0.0")
+            assert (await two.ask(f"{GATE}/check"))[0] == 200
+            world.label = "no"
+            await one.until(403)
+            await two.until(403)
+            world.label = "yes"
+            status, said, _ = await two.ask(f"{GATE}/resume", "POST", body={"reason": "healed"})
+            assert (status, said["decision"]) == (200, "allow")
+            await one.until(200)
+            standing = 'seamwatch_evidence_standing{pipeline="answers",standing="running"} 1.0'
+            await first.page(standing)
+            assert (await one.ask(f"{GATE}/halt", "POST", body={"reason": "drill"}))[0] == 200
+            assert await first.end(signal.SIGKILL) == -signal.SIGKILL
+            await two.until(403)
+            await second.page("seamwatch_leads 1.0", standing)
+            assert (await two.ask(f"{GATE}/resume", "POST", body={"reason": "done"}))[0] == 200
+            world.label = "no"
+            await two.until(403)

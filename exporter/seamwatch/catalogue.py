@@ -638,6 +638,24 @@ OWN: tuple[Family, ...] = (
         "Snapshots that could not be rendered: a defect of the exporter; created at 0",
         "one",
     ),
+    _gauge(
+        "leads",
+        (),
+        "1 while this process watches, 0 while another one on the same store does",
+        "one",
+    ),
+    _gauge(
+        "gates_common_cause",
+        (),
+        "1 when more than three gates halted within a minute: look for one thing behind them",
+        "one",
+    ),
+    _gauge(
+        "audit_head_info",
+        ("sequence", "digest"),
+        "1; number and SHA-256 of the last row of the audit, an anchor of its chain",
+        "one",
+    ),
     _gauge("store_pending_writes", (), "Writes that wait for the store", "one"),
     _counter(
         "store_failures",

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from seamwatch.collectors.own import OwnMetrics, StoreHealth
+from seamwatch.collectors.own import GateFacts, OwnMetrics, StoreHealth
 from seamwatch.config import Config
 from seamwatch.errors import SeamwatchError, StoreError
 from seamwatch.evidence import Event
@@ -23,6 +23,7 @@ from seamwatch.gate import Configured, Evidence
 from seamwatch.snapshot import Snapshot
 from seamwatch.sources import Reach
 from seamwatch.store import Finding, Journal, Row, Store
+from seamwatch.turns import Turns
 from seamwatch.watch import PipelineWatch, Watch
 from seamwatch.watch.casework import Taken
 from seamwatch.watch.gatekeeping import OURS, evidence_row, happenings, is_out_of_step
@@ -66,7 +67,9 @@ class Exporter:
         self._journal: Journal | None = None
         self._names: frozenset[str] = frozenset()
         self._fixed: tuple[str, object] | None = None
-        self._own = OwnMetrics(store=self._store_health)
+        self._turns = Turns(clock=clock)
+        self._plan: Plan | None = None  # what is watched, or would be if this process led
+        self._own = OwnMetrics(store=self._store_health, gates=self._gate_facts)
         self._gates = Gates(
             clock=clock,
             reset=self._resume,
@@ -115,13 +118,15 @@ class Exporter:
         self._journal = Journal(
             config.store_url, store=store, clock=self._clock, on_new=self._write_all
         )
+        stack.push_async_callback(self._turns.release)
         stack.push_async_callback(self._journal.close)
+        await self._turns.begin(store, self._journal)
         remembered = await self._recall(store, first, config.pipelines) if store else {}
         server = Server(
             exposition,
             listen=self._listen or [config.settings.web.listen],
             web_config=self._web_config or web_config_file(config),
-            ready=lambda: self._watch.is_ready and not self._stop.is_set(),
+            ready=lambda: self._is_ready and not self._stop.is_set(),
             reload=self.reload,
             gates=self._gate_routes(config),
         )
@@ -143,7 +148,8 @@ class Exporter:
                 self._own.watch_loop(),
                 self._prune(),
                 self._catch_up(),
-                self._gates.run(leads=lambda: True),
+                self._gates.run(leads=lambda: self._turns.leads),
+                self._turns.run(self._journal, begin=self._begin_leading, end=self._end_leading),
                 self._stop.wait(),
             )
         ]
@@ -178,6 +184,27 @@ class Exporter:
             log.info("the configuration was read again", extra={"pipelines": len(self._names)})
             return None
 
+    @property
+    def _is_ready(self) -> bool:
+        """Say whether the page is whole; who follows shows no pipeline, and answers for gates."""
+        return self._watch.is_ready if self._turns.leads else self._gates.is_known
+
+    async def _begin_leading(self) -> None:
+        """Watch what another process watched until now, from what it wrote down."""
+        async with self._reloading:
+            assert self._plan is not None
+            assert self._journal is not None
+            store = await self._journal.store()
+            remembered = await self._recall(store, self._plan, self._plan.config.pipelines)
+            await self._apply(self._plan, remembered)
+            for name in self._gates.names():
+                self._joined(name, False)
+
+    async def _end_leading(self) -> None:
+        """Watch nothing any more: another process does."""
+        async with self._reloading:
+            await self._watch.apply({})
+
     def _goes_on(self) -> bool:
         return not self._stop.is_set()
 
@@ -189,7 +216,7 @@ class Exporter:
         """
         assert self._journal is not None
         new = [name for name in wanted.config.pipelines if self._is_new(wanted, name)]
-        if not new:
+        if not new or not self._turns.leads:
             return {}
         is_up_to_date = await self._journal.flush()
         try:
@@ -222,6 +249,29 @@ class Exporter:
 
     async def _apply(self, wanted: Plan, remembered: Mapping[str, Remembered]) -> None:
         """Watch what *wanted* says; a pipeline that it does not change goes on untouched."""
+        self._plan = wanted
+        if self._turns.leads:
+            await self._apply_to_watch(wanted, remembered)
+        await self._apply_to_gates(wanted.config)
+        # What a configuration makes lives as long as it does. Frozen, it is not walked by each full
+        # collection, which would hold up everything for a third of a second at 64 stages.
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+        self._names = frozenset(wanted.config.pipelines)
+        self._note_fixed(wanted.config)
+
+    async def _apply_to_gates(self, config: Config) -> None:
+        assert self._journal is not None
+        gated = {
+            name: (section.gate.rules, ())
+            for name, section in config.settings.pipelines.items()
+            if section.gate is not None and section.gate.mode != "off"
+        }
+        self._gates.configure(gated, self._journal)
+        await self._gates.read()
+
+    async def _apply_to_watch(self, wanted: Plan, remembered: Mapping[str, Remembered]) -> None:
         pipelines, begun = {}, []
         for name in wanted.config.pipelines:
             before = self._watch.pipelines.get(name)
@@ -248,21 +298,6 @@ class Exporter:
                 pipelines[name].take_over(before)
             self._note_terms(name, pipelines[name])
         await self._watch.apply(pipelines)
-        assert self._journal is not None
-        gated = {
-            name: section.gate.rules
-            for name, section in wanted.config.settings.pipelines.items()
-            if section.gate is not None and section.gate.mode != "off"
-        }
-        self._gates.configure({name: (rules, ()) for name, rules in gated.items()}, self._journal)
-        await self._gates.read()
-        # What a configuration makes lives as long as it does. Frozen, it is not walked by each full
-        # collection, which would hold up everything for a third of a second at 64 stages.
-        gc.unfreeze()
-        gc.collect()
-        gc.freeze()
-        self._names = frozenset(pipelines)
-        self._note_fixed(wanted.config)
 
     def _note_fixed(self, config: Config) -> None:
         """Remember what only a start can set, and tell who changed it."""
@@ -372,6 +407,8 @@ class Exporter:
         assert self._journal is not None
         while True:
             await asyncio.sleep(PRUNE_EVERY)
+            if not self._turns.leads:
+                continue
             try:
                 before = self._clock() - KEEP_PROBES
                 await self._journal.prune(before=before, configured=self._names)
@@ -396,6 +433,10 @@ class Exporter:
         watching = self._watch.pipelines.get(pipeline)
         gate = watching.section.gate if watching is not None else None
         return tuple(gate.alerts) if gate is not None else ()
+
+    def _gate_facts(self) -> GateFacts:
+        number, digest = self._gates.head
+        return GateFacts(self._turns.leads, self._gates.common_cause, number, digest)
 
     def _store_health(self) -> StoreHealth:
         if self._journal is None:

@@ -29,6 +29,16 @@ class StoreHealth:
     dropped: int | None = None  # writes given up; None: not counted
 
 
+@dataclass(frozen=True, slots=True)
+class GateFacts:
+    """What concerns all gates, as asked at each scrape."""
+
+    leads: bool = True  # this process watches; another one on the same store does not
+    common_cause: bool = False  # so many gates halted within a minute that one thing is behind it
+    sequence: int = 0  # of the last row of the audit; 0: there is none
+    digest: str = ""  # of that row
+
+
 @dataclass(slots=True)
 class PageFacts:
     """The size of the page; the exposition keeps it."""
@@ -42,13 +52,20 @@ class PageFacts:
 class OwnMetrics(Collector):
     """Keeps the exporter's own figures and collects them for its own registry.
 
-    *store* is asked at each scrape, in the thread that makes the page; None: there is no store.
+    *store* and *gates* are asked at each scrape, in the thread that makes the page; None: there
+    are none.
     """
 
-    def __init__(self, *, store: Callable[[], StoreHealth] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        store: Callable[[], StoreHealth] | None = None,
+        gates: Callable[[], GateFacts] | None = None,
+    ) -> None:
         self.page = PageFacts()
         self.registry = CollectorRegistry(auto_describe=False)
         self._store = store
+        self._gates = gates
         self._reload: bool | None = None
         self._reloaded_at: float | None = None
         self._scrape: float | None = None
@@ -101,6 +118,10 @@ class OwnMetrics(Collector):
     def _values(self) -> dict[str, dict[tuple[str, ...], float]]:
         store = self._store() if self._store is not None else None
         refused = store.failures if store else {}
+        gates = self._gates() if self._gates is not None else None
+        head: dict[tuple[str, ...], float] = {}
+        if gates and gates.sequence:
+            head = {(str(gates.sequence), gates.digest): 1.0}
         plain = {
             "seamwatch_pipelines": self.page.pipelines,
             "seamwatch_config_last_reload_successful": self._reload,
@@ -110,12 +131,15 @@ class OwnMetrics(Collector):
             "seamwatch_exposition_series": self.page.series,
             "seamwatch_exposition_bytes": self.page.size,
             "seamwatch_exposition_failures_total": self.page.failures,
+            "seamwatch_leads": gates.leads if gates else None,
+            "seamwatch_gates_common_cause": gates.common_cause if gates else None,
             "seamwatch_store_pending_writes": store.pending if store else None,
             "seamwatch_store_dropped_writes_total": store.dropped if store else None,
             "seamwatch_store_last_success_timestamp_seconds": store.last_success if store else None,
         }
         return {
             "seamwatch_build_info": {(__version__, platform.python_version()): 1.0},
+            "seamwatch_audit_head_info": head,
             "seamwatch_store_failures_total": {
                 (reason,): count for reason, count in sorted(refused.items())
             },
