@@ -88,7 +88,7 @@ async def write(url: str, seed: str) -> None:
     while not any(task.done() for task in (writing, *tasks)):
         what = Evidence((dice.choice([Event.HALT, Event.SUSPECT, Event.CALM]),))
         journal.put(Happened(dice.choice(PIPELINES), what, RULES, 1.0, "evidence", TARGETS))
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(0.02)
     for task in tasks:
         if task.done() and (error := task.exception()) is not None:
             say(f"failed: {error!r}" if isinstance(error, StoreError) else repr(error))

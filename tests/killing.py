@@ -31,14 +31,16 @@ def nursery(program: Path) -> Iterator[subprocess.Popen[str]]:
         assert process.wait() == 0
 
 
-def write_and_kill(process: subprocess.Popen[str], line: str, dice: random.Random) -> list[str]:
-    """Let a writer write, kill it at some moment; return the lines that it acknowledged."""
+def write_and_kill(
+    process: subprocess.Popen[str], line: str, dice: random.Random, *, at_most: int = 5
+) -> list[str]:
+    """Let a writer write, kill it before it says *at_most* lines or soon after; return them."""
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(f"{line}\n")
     process.stdin.flush()
     pid = int(process.stdout.readline())
-    said = [process.stdout.readline() for _ in range(dice.randrange(5))]
+    said = [process.stdout.readline() for _ in range(dice.randrange(at_most))]
     time.sleep(dice.uniform(0.0, 0.02))  # it is the moment that is at stake
     os.kill(pid, signal.SIGKILL)
     while not said or said[-1] != "dead\n":

@@ -16,6 +16,7 @@ from postgres_server import postgres_server
 from seamwatch.errors import Reason, StoreError
 from seamwatch.gate import (
     Aged,
+    Alerted,
     Base,
     Configured,
     Halt,
@@ -28,6 +29,7 @@ from seamwatch.gate import (
 )
 from seamwatch.store import EventRow, IdempotencyKey, Store
 from seamwatch.store.gatebook import KeyReused, StaleGeneration
+from seamwatch.store.queue import Queue
 from stores import HALT, RULES, happened, journal, new_database, opened
 
 
@@ -214,3 +216,26 @@ async def test_a_word_waits_for_who_holds_the_database(tmp_path: Path) -> None:
             assert not halting.done()
             other.execute("ROLLBACK")
             assert (await halting).state.is_halted
+
+
+async def test_whoever_reads_what_is_new_finds_what_has_no_generation(store: Store) -> None:
+    """An alert that a person resumed in spite of is over: if it comes back it halts again."""
+    fires = Alerted("f", "t", "Fire", "it burns", is_firing=True)
+    await store.gates.happen(happened(fires))
+    resumed = await store.gates.happen(happened(Resume("known")))
+    over = await store.gates.happen(happened(replace(fires, is_firing=False)))
+    assert over.state.generation == resumed.state.generation
+    (row,) = await store.gates.load(resumed.seq)
+    assert row.state.acknowledged == frozenset()
+    assert [one.event for one in await store.gates.load_audit(resumed.seq)] == ["noted"]
+
+
+def test_a_whole_fleet_that_starts_is_written_in_more_than_one_transaction() -> None:
+    queue = Queue()
+    for n in range(150):
+        queue.put([happened(Probed(), pipeline=f"p{n}")])
+    sizes = []
+    while batch := queue.batch(2_000):
+        sizes.append(len(batch))
+        queue.remove(batch)
+    assert sizes == [100, 50]

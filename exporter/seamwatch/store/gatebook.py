@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 _UNUSABLE = (ArithmeticError, AttributeError, LookupError, StoreError, TypeError, ValueError)
 """What deciding raises for a gate or a happening that is not as it should be."""
 
+_BEHIND = ""  # the actor of keys of what was written behind
+
 KEPT_KEYS = 86400.0  # seconds that the answer to a repeated request is kept
 
 
@@ -143,13 +145,23 @@ def happen_all(connection: Connection, some: Iterable[Happened], *, leads: bool)
     Raises:
         StoreError: one of them, or its gate, is such that it never can be written.
     """
-    for one in some:
+    there = idempotency.c
+    by_id = {one.id: one for one in some}
+    before = select(there.key).where(there.actor == _BEHIND, there.key.in_(by_id))
+    for done in connection.execute(before).scalars() if by_id else ():
+        del by_id[done]
+    for one in by_id.values():
         try:
-            found = happen(connection, one, key=IdempotencyKey("", one.id, ""), leads=leads)
+            found = happen(connection, one, leads=leads)
         except _UNUSABLE as error:
             raise StoreError(f"gate {one.pipeline}: {error}", reason=Reason.QUERY) from error
         if not isinstance(found, Written):
             log.warning("not done to the gate: %s", found, extra={"pipeline": one.pipeline})
+    if by_id:
+        _forget(connection, min(one.at for one in by_id.values()))
+        values = {"actor": _BEHIND, "request": "", "generation": 0, "state": ""}
+        keys = [{**values, "key": one.id, "at": one.at} for one in by_id.values()]
+        connection.execute(insert(idempotency), keys)
 
 
 def _writable(happened: Happened) -> Happened:
@@ -178,8 +190,9 @@ def _write(
             _order(connection, happened, decided)  # there may be other targets now
         return known.seq
     changes = decided.changes
-    if is_new and not changes:  # a row, so that whoever reads what is new finds it
-        changes = (Change("configured", state.base, state.base, "", "", state.generation),)
+    if not changes:  # a row all the same, so that whoever reads what is new finds it
+        event = "configured" if is_new else "noted"
+        changes = (Change(event, state.base, state.base, "", "", state.generation),)
     seq = audit.append(connection, _entries(happened, changes), at=happened.at)
     values = {
         "generation": state.generation,
@@ -239,7 +252,7 @@ def _replayed(
     connection: Connection, key: IdempotencyKey, happened: Happened, known: GateRow | None
 ) -> Written | KeyReused | None:
     there = idempotency.c
-    connection.execute(delete(idempotency).where(there.at < happened.at - KEPT_KEYS))
+    _forget(connection, happened.at)
     statement = select(there.request, there.state).where(
         there.actor == key.actor, there.key == key.key
     )
@@ -250,6 +263,10 @@ def _replayed(
         return KeyReused()
     state = GateState.from_json(orjson.loads(found.state))
     return Written(state, happened.rules, (), known.seq if known else 0, is_replayed=True)
+
+
+def _forget(connection: Connection, now: float) -> None:
+    connection.execute(delete(idempotency).where(idempotency.c.at < now - KEPT_KEYS))
 
 
 def _remember(connection: Connection, key: IdempotencyKey, state: GateState, now: float) -> None:
