@@ -106,7 +106,7 @@ class Gates:
         self._joining: set[str] = set()
         self._held: dict[str, Held] = {}
         self._journal: Journal | None = None
-        self._cursor = -1
+        self._reading = asyncio.Lock()
         self._as_of: float | None = None
         self._tokens: Mapping[str, Token] = {}
         self._tokens_known = False
@@ -131,8 +131,7 @@ class Gates:
             one = self._held.get(name)
             if one is None:
                 one = Held(rules, GateState.first(rules.mode, self._clock()))
-                self._cursor = -1  # the store may know more of it
-                self._joining.add(name)
+                self._joining.add(name)  # the store may know more of it
             changed = one.rules != rules or one.targets != targets
             one.rules, one.targets = rules, targets
             held[name] = one
@@ -335,27 +334,31 @@ class Gates:
 
     async def read(self) -> bool:
         """Read what changed in the store; say whether it could be read."""
-        if self._journal is None or not self._held:
+        if self._journal is None:
             return False
-        try:
-            store = await self._journal.store()
-            head = await store.gates.head()
-            if head != self._head or self._cursor < 0:
-                rows = await store.gates.load(self._cursor)
-                self._orders = await store.gates.load_orders()
-                for row in rows:
-                    self._read(row)
-                self._cursor, self._head = head[0], head
-                self._stir()
-            if self._clock() - self._tokens_read >= TOKENS_EVERY or not self._tokens_known:
-                await self._read_tokens(store)
-        except StoreError:
-            return False  # the journal tells of it
-        self._as_of = self._clock()
-        joining, self._joining = self._joining & self._held.keys(), set()
-        for name in sorted(joining):
-            self._joined(name, self._held[name].seq == 0)
-        return True
+        async with self._reading:
+            joining = self._joining & self._held.keys()
+            try:
+                await self._read_from(await self._journal.store(), everything=bool(joining))
+            except StoreError:
+                return False  # the journal tells of it
+            self._as_of = self._clock()
+            self._joining -= joining
+            for name in sorted(joining & self._held.keys()):
+                self._joined(name, self._held[name].seq == 0)
+            return True
+
+    async def _read_from(self, store: Store, *, everything: bool) -> None:
+        head = await store.gates.head()
+        if everything or head != self._head:
+            rows = await store.gates.load(-1 if everything else self._head[0])
+            self._orders = await store.gates.load_orders()
+            for row in rows:
+                self._read(row)
+            self._head = head
+            self._stir()
+        if self._clock() - self._tokens_read >= TOKENS_EVERY or not self._tokens_known:
+            await self._read_tokens(store)
 
     async def _read_tokens(self, store: Store) -> None:
         self._tokens = {token.hash: token for token in await store.gates.load_tokens()}
