@@ -15,6 +15,7 @@ from seamwatch.errors import SeamwatchError
 from seamwatch.exposition import Exposition
 from seamwatch.web.app import Reload, Routes, application
 from seamwatch.web.gates import GateRoutes
+from seamwatch.web.gates.checks import Plain
 from seamwatch.web.limits import Deadlines
 from seamwatch.web.tls import RotatingContext
 from seamwatch.web.webconfig import WebConfigFile
@@ -111,6 +112,7 @@ class Server:
             shutdown_timeout=self._drain_timeout,
         )
         await runner.setup()
+        self._answer_checks_first(runner)
         try:
             for address in self._listen:
                 site = web.TCPSite(
@@ -125,6 +127,20 @@ class Server:
             await runner.cleanup()
             raise
         self._runner = runner
+
+    def _answer_checks_first(self, runner: web.AppRunner) -> None:
+        """Answer plain checks of gates before the application, which costs twice as much."""
+        server, gates = runner.server, self._routes.gates
+        if server is None or gates is None:
+            return
+        to_application, is_plain = server.request_handler, Plain(self._file)
+
+        async def first(request: web.BaseRequest) -> web.StreamResponse:
+            if is_plain() and (ready := gates.quick(request)) is not None:
+                return ready
+            return await to_application(request)
+
+        server.request_handler = first
 
     def drain(self) -> None:
         """Answer 503 to `/-/ready` from now on, so that nobody new is sent here."""

@@ -1,7 +1,7 @@
 """Who may ask what of the gates: tokens, client certificates, users of basic auth, this machine.
 
-Without any token only this machine may ask, and then everything: whoever has a shell here could
-make a token anyway.
+Where there never was a token only this machine may ask, and then everything. The first token ends
+that for good: that one expires, or is revoked, must not open a door that was shut.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PREFIX = "sw_"
 FAILURES = 20  # wrong tokens of one peer within PERIOD, after which it has to wait
 PERIOD = 60.0  # seconds
 _PEERS = 4096  # that are remembered
-_CLIENTS = 1024  # that are remembered
+_PASSES = 10_000  # that are remembered
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 
 
@@ -36,9 +36,13 @@ _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 class Client:
     """Who asks."""
 
-    name: str  # for the audit
+    name: str  # for messages; two tokens may have the same
     scopes: frozenset[str]
     gates: tuple[str, ...] = ("*",)  # globs
+    actor: str = ""  # for the audit; nobody else is written down as this one
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "actor", self.actor or self.name)
 
     def may(self, scope: str, pipeline: str | None) -> bool:
         """Say whether it may do what *scope* names, to *pipeline*."""
@@ -83,7 +87,8 @@ class Rights:
         self._anonymous = anonymous_checks
         self._certificates = dict(certificates)
         self._failures: OrderedDict[str, tuple[float, int]] = OrderedDict()
-        self._clients: dict[Token, Client] = {}
+        self._seen: Mapping[str, Token] | None = None
+        self._passes: dict[tuple[str, str], Token] = {}
 
     def client(self, request: web.Request, scope: str, pipeline: str | None) -> Client:
         """Return who asks, where they may; raises Problem."""
@@ -91,10 +96,34 @@ class Rights:
         if found.may(scope, pipeline):
             return found
         if pipeline is not None and not found.sees(pipeline):
-            detail = f"{found.name} may not ask about {pipeline}"
+            detail = f"{found.name} may not ask about {pipeline[:100]!r}"
         else:
             detail = f"{found.name} lacks the scope {scope}; use a token that has it"
         raise Problem(403, detail)
+
+    def allows_check(self, header: str | None, pipeline: str, now: float) -> bool:
+        """Say whether who sends *header* (Authorization) plainly may check; False: ask `client`.
+
+        What it says is remembered for as long as the tokens are the same, but for their end.
+        """
+        tokens = self._tokens()
+        if header is None:
+            return self._anonymous
+        if tokens is None or header[:7] != "Bearer ":
+            return False
+        if tokens is not self._seen:
+            self._seen = tokens
+            self._passes.clear()
+        key = (digest(header[7:]), pipeline)
+        token = self._passes.get(key)
+        if token is None:
+            token = tokens.get(key[0])
+            if token is None or not _client(token).may("check", pipeline):
+                return False
+            if len(self._passes) >= _PASSES:
+                self._passes.clear()
+            self._passes[key] = token
+        return token.is_valid(now)
 
     def _found(self, request: web.Request, scope: str) -> Client:
         header = request.headers.get("Authorization")
@@ -106,9 +135,9 @@ class Rights:
         config = request.get(CONFIG)
         if config is not None and config.basic_auth_users:  # the guard has checked the password
             return Client(credentials(header)[0] or "", frozenset({"read", "check"}))
-        if scope == "check" and self._anonymous:
+        if scope == "check" and (self._anonymous or (tokens is None and _is_here(request))):
             return ANONYMOUS
-        if tokens is not None and not _valid(tokens, self._clock()):
+        if tokens is not None and not tokens:
             return _local(request)
         raise Problem(
             401,
@@ -130,12 +159,7 @@ class Rights:
         # The digest is looked up, not the secret: how long that takes tells nothing of any secret.
         token = tokens.get(digest(secret))
         if token is not None and token.is_valid(self._clock()):
-            client = self._clients.get(token)
-            if client is None:
-                self._clients.clear() if len(self._clients) >= _CLIENTS else None
-                client = Client(token.name or token.id, token.scopes, token.gates)
-                self._clients[token] = client
-            return client
+            return _client(token)
         self._failed(request.remote or "")
         raise Problem(
             401,
@@ -163,22 +187,28 @@ class Rights:
         return None
 
 
-def _valid(tokens: Mapping[str, Token], now: float) -> bool:
-    return any(token.is_valid(now) for token in tokens.values())
+def _client(token: Token) -> Client:
+    actor = f"{token.name} (token {token.id})" if token.name else f"token {token.id}"
+    return Client(token.name or token.id, token.scopes, token.gates, actor)
 
 
 def _local(request: web.Request) -> Client:
-    """Let this machine in, but neither what a proxy passes on nor a web page in a browser."""
-    forwarded = any(name in request.headers for name in _FORWARDED)
-    page = "Origin" in request.headers and request.method not in ("GET", "HEAD")
-    host = request.host.rpartition(":")[0] if not request.host.endswith("]") else request.host
-    here = _is_loopback(request.remote) and _is_loopback(host.strip("[]") or request.host)
-    if here and not forwarded and not page:
+    """Let this machine in; raises Problem for everybody else."""
+    if _is_here(request):
         return LOCAL
     raise Problem(
         403,
         "there are no tokens, so only this machine may ask; make one with `seamwatch token create`",
     )
+
+
+def _is_here(request: web.Request) -> bool:
+    """Say whether this machine asks: neither a proxy for others nor a web page in a browser."""
+    forwarded = any(name in request.headers for name in _FORWARDED)
+    page = "Origin" in request.headers and request.method not in ("GET", "HEAD")
+    host = request.host.rpartition(":")[0] if not request.host.endswith("]") else request.host
+    here = _is_loopback(request.remote) and _is_loopback(host.strip("[]") or request.host)
+    return here and not forwarded and not page
 
 
 def _is_loopback(host: str | None) -> bool:

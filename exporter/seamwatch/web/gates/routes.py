@@ -4,48 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from typing import Any, NamedTuple
-from urllib.parse import quote
+from typing import Any
 
 import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from multidict import CIMultiDict
 
 from seamwatch.errors import StoreError
-from seamwatch.gate import (
-    ClearOverride,
-    GateState,
-    Halt,
-    Happening,
-    NotLegal,
-    Rebaseline,
-    Resume,
-    Rules,
-)
+from seamwatch.gate import ClearOverride, Halt, Happening, NotLegal, Rebaseline, Resume
 from seamwatch.store.gatebook import KeyReused, StaleGeneration
 from seamwatch.watch.gates import Gates, GateView, UnknownGateError
 from seamwatch.web.gates import requests
+from seamwatch.web.gates.checks import Checks
 from seamwatch.web.gates.documents import TTL, analysis, audit_row, decision, document
 from seamwatch.web.gates.openapi import openapi
 from seamwatch.web.gates.problems import Problem
 from seamwatch.web.gates.rights import Client, Rights
 
 RETRY = 5  # seconds
-HALTED_RETRY = 30  # seconds that a halted caller is asked to wait
 STREAM = 25.0  # seconds after which a stream of events ends; its reader asks on by itself
 STREAMS = 64  # at once
 PAGE = 1000  # rows of the audit in one answer
-
-
-class _Prepared(NamedTuple):
-    """The answer to a check of a gate by state and rules."""
-
-    basis: tuple[GateState, Rules]
-    decision: str
-    status: int
-    body: bytes
-    headers: CIMultiDict[str]
 
 
 class GateRoutes:
@@ -64,7 +43,11 @@ class GateRoutes:
         self._clock = clock
         self._alerts = alerts  # pipeline -> names of alerts that halt it
         self._streams = 0
-        self._prepared: dict[str, _Prepared] = {}
+        self._checks = Checks(gates, rights, clock=clock)
+
+    def quick(self, request: web.BaseRequest) -> web.StreamResponse | None:
+        """Return the answer to a plain check; None for everything else: see `Checks.quick`."""
+        return self._checks.quick(request)
 
     def table(self) -> list[web.RouteDef]:
         """Return the routes."""
@@ -99,38 +82,11 @@ class GateRoutes:
             self._rights.client(request, "check", pipeline)
         except Problem as problem:
             return problem.response()
-        basis = self._gates.basis(pipeline)
-        known = self._prepared.get(pipeline)
-        if known is None or basis is None or known.basis != basis or basis[0].override:
-            known = self._prepare(pipeline)
-            if known is None:
-                return _unknown(pipeline).response()
-        self._gates.counted(pipeline, known.decision)
-        status = known.status
-        if status == 403 and request.query_string == "deny=503":
-            status = 503
-        return web.Response(status=status, body=known.body, headers=CIMultiDict(known.headers))
-
-    def _prepare(self, pipeline: str) -> _Prepared | None:
-        """Return what a check answers until the gate changes; an override ends by the clock."""
-        answer, basis = self._gates.answer(pipeline), self._gates.basis(pipeline)
-        if answer is None or basis is None:
-            self._prepared.pop(pipeline, None)
-            return None
-        headers = {
-            "Content-Type": "text/plain; charset=utf-8",
-            "Cache-Control": "no-store",
-            "X-Seamwatch-State": answer.state,
-            "X-Seamwatch-Reason": _header(answer.reason),
-            "X-Seamwatch-Generation": str(answer.generation),
-        }
-        status, body = 200, "allow\n"
-        if answer.decision == "deny":
-            headers["Retry-After"] = str(HALTED_RETRY)
-            status, body = 403, f"deny: {answer.reason}\n"
-        made = _Prepared(basis, answer.decision, status, body.encode(), CIMultiDict(headers))
-        self._prepared[pipeline] = made
-        return made
+        told = self._checks.told(pipeline)
+        if told is None:
+            return _unknown(pipeline).response()
+        status = told.status(request.query_string)
+        return web.Response(status=status, body=told.body, headers=told.headers)
 
     async def every(self, request: web.Request) -> web.Response:
         """Return all gates that the caller may see."""
@@ -219,7 +175,7 @@ class GateRoutes:
             raise Problem(400, f"the body is not JSON: {error}") from error
         taken = list(requests.alerts(given, self._alerts(pipeline)))
         for alert in taken:
-            await self._do(pipeline, alert, actor=f"alertmanager ({client.name})")
+            await self._do(pipeline, alert, actor=f"alertmanager ({client.actor})")
         return _json({"taken": len(taken)})
 
     async def _told(
@@ -239,12 +195,12 @@ class GateRoutes:
         number: int | None,
     ) -> web.Response:
         pipeline = request.match_info["pipeline"]
-        key = requests.idempotency(request, client.name, given)
+        key = requests.idempotency(request, client.actor, given)
         status = 200
         headers = {}
         try:
             written = await self._do(
-                pipeline, happening, actor=client.name, expected=number, key=key
+                pipeline, happening, actor=client.actor, expected=number, key=key
             )
             if written is not None and written.is_replayed:
                 headers["Idempotency-Replayed"] = "true"
@@ -415,10 +371,3 @@ def _after(request: web.Request, name: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise Problem(400, f"{name}: write the number of the last row that you have")
     return int(text)
-
-
-def _header(text: str) -> str:
-    """Return *text* as a header may have it."""
-    if text.isascii() and text.isprintable():
-        return text
-    return quote(text, safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~")
