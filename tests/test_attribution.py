@@ -118,7 +118,7 @@ def test_two_repairs_that_win_back_the_same_are_a_tie_between_these_two() -> Non
         for shuffle in range(12)
     ]
     open_ = [one for one in every if one.outcome is Outcome.UNDECIDED]
-    assert len(open_) >= 6
+    assert len(open_) >= 3
     assert all(one.top is None and set(one.tied) == twins and one.probes == 300 for one in open_)
     assert {one.top for one in every if one not in open_} <= twins
 
@@ -193,8 +193,23 @@ def test_an_error_is_asked_again_once_and_then_the_item_is_given_up() -> None:
     inquiry.take(first, None)
     second = inquiry.next()
     assert second is not None
-    assert second.item_id == "2"
+    assert {first.item_id, second.item_id} == {"1", "2"}
     assert inquiry.result().probes == 2
+
+
+def test_what_was_wrong_last_is_asked_about_first_but_an_item_that_was_begun_is_ended() -> None:
+    inquiry = inquiry_into({"old": needs("cache")})
+    begun = inquiry.next()
+    assert begun is not None
+    inquiry.take(begun, 1.0)
+    for item_id in ("newer", "newest"):
+        inquiry.offer(item_id)
+    model = Model(dict.fromkeys(("old", "newer", "newest"), needs("cache")))
+    asked = []
+    while (ask := inquiry.next()) is not None:
+        asked.append(ask.item_id)
+        inquiry.take(ask, model.items[ask.item_id](ask.repairs))
+    assert list(dict.fromkeys(asked)) == ["old", "newest", "newer"]
 
 
 def test_an_item_that_is_offered_twice_is_asked_once() -> None:

@@ -21,7 +21,7 @@ class Docket:
     def __init__(self, suspects: Suspects, *, seed: int) -> None:
         self.suspects = suspects
         self.seed = seed
-        self.waiting: dict[str, Dossier] = {}  # discordant; the first one is being asked
+        self.waiting: dict[str, Dossier] = {}  # discordant, in the order offered
         self.settled: dict[str, Dossier] = {}  # discordant; what they say is known
         self.lost: set[str] = set()  # discordant; given up after errors
         self.audits: dict[str, Dossier] = {}  # right now
@@ -34,8 +34,12 @@ class Docket:
 
     @property
     def first(self) -> Dossier | None:
-        """The item that was offered first of those that wait."""
-        return next(iter(self.waiting.values()), None)
+        """The waiting item that is being asked about, else the one that was offered last.
+
+        Faults may come one after another: what was wrong last is what is wrong now.
+        """
+        begun = next((one for one in self.waiting.values() if one.is_begun), None)
+        return begun or next(reversed(self.waiting.values()), None)
 
     @property
     def won_back(self) -> list[Dossier]:

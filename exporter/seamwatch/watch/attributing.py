@@ -195,7 +195,7 @@ class Attributing:
             baseline=self.blessing.baseline if self.blessing else None,
         )
         self._search = Search(inquiry, self._means, wall, now, unavailable=dict(unavailable))
-        for item_id, seen in reversed(self._seen.items()):
+        for item_id, seen in self._seen.items():  # the newest last: it is asked about first
             if now - seen.at <= settings.every:
                 self._search.offer(item_id, seen)
         self.observed(self._observed)

@@ -135,8 +135,8 @@ class Gates:
             changed = one.rules != rules or one.targets != targets
             one.rules, one.targets = rules, targets
             held[name] = one
-            if changed and one.seq:
-                self.note(name, Configured(), actor="configuration")
+            if changed and one.seq:  # written also where the state stays as it is
+                journal.put(self._row(name, one, Configured(), "configuration", None))
         self._held = held
 
     # what is asked
@@ -338,6 +338,8 @@ class Gates:
             return False
         async with self._reading:
             joining = self._joining & self._held.keys()
+            if any(held.waiting for held in self._held.values()):
+                await self._journal.flush()  # or what is read were behind what was found here
             try:
                 await self._read_from(await self._journal.store(), everything=bool(joining))
             except StoreError:
