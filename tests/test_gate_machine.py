@@ -106,6 +106,19 @@ class Gate(RuleBasedStateMachine):
         if key in self.holding:
             self.holding[key] = course
 
+    @rule(event=st.sampled_from([Event.SUSPECT, Event.SUSPECT, Event.CALM]))
+    def suspicion(self, event: Event) -> None:
+        self.evidence(event)
+
+    @rule()
+    def proof(self) -> None:
+        self.evidence(Event.HALT)
+
+    @rule(events=st.sampled_from([(Event.RECOVERING, Event.RECOVERED), (Event.RECOVERED,)]))
+    def recovery(self, events: tuple[Event, ...]) -> None:
+        for event in events:
+            self.evidence(event)
+
     @rule(event=st.sampled_from(Event))
     def evidence(self, event: Event) -> None:
         match event:
@@ -249,4 +262,4 @@ class Gate(RuleBasedStateMachine):
 
 
 TestGate = Gate.TestCase
-TestGate.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestGate.settings = settings(max_examples=400, stateful_step_count=50, deadline=None)
