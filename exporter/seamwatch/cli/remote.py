@@ -9,13 +9,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seamwatch.errors import SeamwatchError
+
+if TYPE_CHECKING:
+    from seamwatch.config.reach import HttpTarget
 
 DEFAULT_URL = "http://127.0.0.1:10064"
 TIMEOUT = 15.0  # seconds
 LARGEST = "16MiB"  # of an answer
+_WHOSE = "is --url that of seamwatch?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +30,28 @@ class Said:
     text: str
     etag: str = ""
 
-    def json(self) -> Any:
-        """Return what the text is; raises SeamwatchError."""
-        try:
-            return json.loads(self.text)
-        except ValueError as error:
-            raise SeamwatchError("the answer is not JSON; is --url that of seamwatch?") from error
+    def fields(self, *names: str) -> dict[str, Any]:
+        """Return the JSON object that was answered; raise SeamwatchError unless it has *names*."""
+        return having(_parsed(self.text), *names)
+
+    def rows(self, *names: str) -> list[dict[str, Any]]:
+        """Return one object a line; raise SeamwatchError unless each has *names*."""
+        return [having(_parsed(line), *names) for line in self.text.splitlines()]
+
+
+def having(found: Any, *names: str) -> dict[str, Any]:
+    """Return *found*; raise SeamwatchError unless it is an object with *names*.
+
+    Whoever else answers at --url must not pass for a gate that says anything.
+    """
+    if not isinstance(found, dict) or not all(name in found for name in names):
+        raise SeamwatchError(f"the answer lacks {', '.join(names)}; {_WHOSE}")
+    return found
+
+
+def plain(text: Any) -> str:
+    """Return *text* for a terminal: what others wrote may not steer it."""
+    return "".join(one if one.isprintable() else " " for one in str(text))
 
 
 def add_remote(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +67,9 @@ def add_remote(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="that holds the token (default: $SEAMWATCH_TOKEN; none where seamwatch has no tokens)",
     )
+    parser.add_argument("--ca-file", metavar="FILE", help="certificates to trust (default: system)")
+    parser.add_argument("--cert-file", metavar="FILE", help="our certificate, for mutual TLS")
+    parser.add_argument("--key-file", metavar="FILE", help="its key")
 
 
 def ask(
@@ -62,7 +85,7 @@ def ask(
     Raises:
         SeamwatchError: nothing answers, or the token cannot be read.
     """
-    return asyncio.run(_ask(args.url, _token(args), path, method, body, headers or {}))
+    return asyncio.run(_ask(_target(args), path, method, body, headers or {}))
 
 
 def wanted(said: Said) -> Said:
@@ -70,10 +93,18 @@ def wanted(said: Said) -> Said:
     if said.status < 300:
         return said
     try:
-        detail = said.json()["detail"]
-    except (SeamwatchError, KeyError, TypeError):
-        detail = said.text.strip()[:200] or f"status {said.status}"
-    raise SeamwatchError(detail)
+        detail = said.fields("detail")["detail"]
+    except SeamwatchError:
+        detail = said.text.strip()[:200] or "nothing more was said"
+        detail = f"status {said.status}: {detail}"
+    raise SeamwatchError(plain(detail))
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SeamwatchError(f"the answer is not JSON; {_WHOSE}") from error
 
 
 def _token(args: argparse.Namespace) -> str | None:
@@ -83,28 +114,38 @@ def _token(args: argparse.Namespace) -> str | None:
         found: str = args.token_file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SeamwatchError(f"--token-file {args.token_file}: it cannot be read") from error
+    if not found:
+        raise SeamwatchError(f"--token-file {args.token_file}: there is nothing in it")
     return found
 
 
+def _target(args: argparse.Namespace) -> HttpTarget:
+    from pydantic import SecretStr, ValidationError
+
+    from seamwatch.config.reach import HttpTarget
+
+    given: dict[str, Any] = {"url": args.url, "max_bytes": LARGEST}
+    if token := _token(args):
+        given["bearer_token"] = SecretStr(token)
+    names = ("ca_file", "cert_file", "key_file")
+    given["tls"] = {name: getattr(args, name) for name in names if getattr(args, name)} or None
+    try:
+        return HttpTarget.model_validate(given)
+    except ValidationError as error:
+        reason = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        raise SeamwatchError(f"--url: {reason}") from error
+
+
 async def _ask(
-    url: str,
-    token: str | None,
+    target: HttpTarget,
     path: str,
     method: str,
     body: Mapping[str, Any] | None,
     headers: Mapping[str, str],
 ) -> Said:
-    from pydantic import SecretStr, ValidationError
-
-    from seamwatch.config.reach import HttpTarget
     from seamwatch.fetch import Endpoint, Fetcher
     from seamwatch.fetch.faults import Rejected
 
-    try:
-        secret = {"bearer_token": SecretStr(token)} if token else {}
-        target = HttpTarget.model_validate({"url": url, "max_bytes": LARGEST, **secret})
-    except ValidationError as error:
-        raise SeamwatchError(f"--url {url!r}: {error.errors()[0]['msg']}") from error
     path, _, query = path.partition("?")
     params = dict(pair.split("=", 1) for pair in query.split("&")) if query else None
     async with Fetcher() as fetcher:

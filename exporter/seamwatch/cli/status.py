@@ -7,9 +7,14 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from seamwatch.cli.remote import add_remote, ask, wanted
+from seamwatch.cli.remote import add_remote, ask, having, plain, wanted
 
 WORST = ("halted", "recovering", "stale", "suspect", "starting", "running")
+FIELDS = (
+    *("pipeline", "state", "stale", "mode", "decision", "would_deny", "reason", "since", "as_of"),
+    *("suspects", "override", "actions"),
+)
+COLUMNS = ("pipeline", "gate", "callers", "since", "known", "suspects", "reason")
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -17,7 +22,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser = subparsers.add_parser(
         "status",
         help="show how all gates stand",
-        description="Show how all gates stand, the worst first.",
+        description="Show how all gates stand, the worst first: the state and for how long it has"
+        " been so, what callers are told, how old that knowledge is, the seam that is suspected"
+        " most, and why; overrides, and actions that are not done yet.",
         epilog="exit status: 0 shown, 2 seamwatch does not answer",
     )
     parser.add_argument("--format", choices=("table", "json"), default="table")
@@ -27,13 +34,19 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(args: argparse.Namespace) -> int:
     """Print the gates; return 0."""
-    gates = wanted(ask(args, "/v1/gates")).json()["gates"]
-    gates.sort(key=lambda gate: (WORST.index(word(gate)), gate["pipeline"]))
+    listed = wanted(ask(args, "/v1/gates")).fields("gates")["gates"]
+    gates = sorted((having(gate, *FIELDS) for gate in listed), key=rank)
     if args.format == "json":
         print(json.dumps(gates))
     else:
         _print(gates)
     return 0
+
+
+def rank(gate: dict[str, Any]) -> tuple[bool, int, str]:
+    """Return what sorts the worst first; a state that is not known here is never good."""
+    place = WORST.index(word(gate)) if word(gate) in WORST else -1
+    return gate["decision"] != "deny" and place > 1, place, gate["pipeline"]
 
 
 def word(gate: dict[str, Any]) -> str:
@@ -45,34 +58,49 @@ def word(gate: dict[str, Any]) -> str:
 def _print(gates: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     if not gates:
         print("no pipeline has a gate")
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for name in ("pipeline", "gate", "callers", "since", "suspects", "reason"):
+    for name in COLUMNS:
         table.add_column(name, overflow="fold")
     styles = {"halted": "red", "recovering": "yellow", "stale": "yellow", "suspect": "yellow"}
     for gate in gates:
-        suspects = ", ".join(one["suspect"] for one in gate["suspects"] if one["is_top"])
-        table.add_row(
-            gate["pipeline"],
-            word(gate) + ("" if gate["mode"] == "enforce" else f" ({gate['mode']})"),
-            "stop" if gate["decision"] == "deny" else "go on",
-            _ago(gate["since"]),
-            suspects or "-",
-            _reason(gate),
-            style=styles.get(word(gate)),
-        )
+        # Text, for what others wrote is no markup
+        cells = (Text(plain(cell)) for cell in _cells(gate))
+        table.add_row(*cells, style=styles.get(word(gate)))
     Console().print(table)
+
+
+def _cells(gate: dict[str, Any]) -> tuple[str, ...]:
+    suspects = ", ".join(one["suspect"] for one in gate["suspects"] if one["is_top"])
+    return (
+        gate["pipeline"],
+        word(gate) + ("" if gate["mode"] == "enforce" else f" ({gate['mode']})"),
+        told(gate),
+        _ago(gate["since"]),
+        f"{_ago(gate['as_of'])} ago",
+        suspects or "-",
+        _reason(gate),
+    )
+
+
+def told(gate: dict[str, Any]) -> str:
+    """Return what callers are told, and what they would be if the gate were enforced."""
+    if gate["decision"] == "deny":
+        return "stop"
+    return "go on (would stop)" if gate["would_deny"] else "go on"
 
 
 def _reason(gate: dict[str, Any]) -> str:
     parts = [gate["reason"]] if gate["reason"] else []
-    if gate["override"]:
-        parts.append(f"{gate['override']['kind']} until {gate['override']['expires_at']}")
-    late = [one["target"] for one in gate["actions"] if one["status"] != "effective"]
-    parts += [f"not done yet: {', '.join(late)}"] if late else []
+    if (override := gate["override"]) is not None:
+        until = datetime.fromisoformat(override["expires_at"]).strftime("%Y-%m-%d %H:%M:%SZ")
+        parts.append(f"{override['kind']} by {override['by']} until {until}")
+    late = [one for one in gate["actions"] if one["status"] != "effective"]
+    parts += [f"{one['target']} is not {one['desired']} yet ({one['status']})" for one in late]
     return "; ".join(parts) or "-"
 
 
@@ -80,5 +108,7 @@ def _ago(at: str) -> str:
     from seamwatch.config.fields import format_duration
 
     seconds = (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds()
-    unit = next((size for size in (86400, 3600, 60) if seconds >= size), 1)
-    return format_duration(max(0.0, seconds // unit * unit))
+    if seconds < 1:  # also where the clocks differ
+        return "0s"
+    unit = next(size for size in (86400, 3600, 60, 1) if seconds >= size)
+    return format_duration(seconds // unit * unit)
