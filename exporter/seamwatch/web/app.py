@@ -14,9 +14,10 @@ from aiohttp.typedefs import Handler, Middleware
 from seamwatch.exposition import Exposition, Page, accepted_format, accepts_gzip
 from seamwatch.web.auth import BasicAuth
 from seamwatch.web.gates import GateRoutes
-from seamwatch.web.guard import CONFIG, Guard
+from seamwatch.web.guard import CONFIG, IS_CHECK, Guard
 from seamwatch.web.landing import CONTENT_SECURITY_POLICY, landing_page, what_exists
 from seamwatch.web.limits import RESPONSE, Deadlines, body, deadline
+from seamwatch.web.problems import refusal
 from seamwatch.web.webconfig import WebConfigFile
 
 log = logging.getLogger(__name__)
@@ -29,9 +30,6 @@ _DEFAULT_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-
-IS_CHECK = web.RequestKey("is_check", bool)
-"""Set for the checks of gates."""
 
 Reload = Callable[[], Awaitable[str | None]]
 """Reads the configuration again; returns what is wrong with it, None when it is in use now."""
@@ -151,7 +149,8 @@ def _slices(page: Page) -> Iterator[bytes | memoryview]:
 def application(routes: Routes, file: WebConfigFile) -> web.Application:
     """Return the application that serves *routes* under the rules of *file*."""
     auth = BasicAuth()
-    guard = Guard(file, auth).middleware()
+    knows = routes.gates.knows if routes.gates is not None else lambda _: False
+    guard = Guard(file, auth, knows=knows).middleware()
     middlewares = [deadline(routes.deadlines), guard, _explain]
     if routes.gates is not None:
         middlewares.insert(0, _straight(routes.gates.check, guard))
@@ -188,14 +187,17 @@ async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         return await handler(request)
     except web.HTTPNotFound:
-        return web.Response(status=404, text=f"There is no such page. {what_exists()}")
+        return refusal(request, f"There is no such page. {_instead(request)}", status=404)
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(sorted(error.allowed_methods))
-        return web.Response(
-            status=405,
-            text=f"This page takes {allowed}. {what_exists()}",
-            headers={"Allow": allowed},
-        )
+        text = f"This page takes {allowed}. {_instead(request)}"
+        return refusal(request, text, status=405, headers={"Allow": allowed})
+
+
+def _instead(request: web.Request) -> str:
+    if request.path.startswith("/v1/"):
+        return "GET /v1/openapi.json says what there is."
+    return what_exists()
 
 
 async def _add_headers(request: web.BaseRequest, response: web.StreamResponse) -> None:

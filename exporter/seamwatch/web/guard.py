@@ -3,25 +3,43 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from seamwatch.config.problems import ConfigError
-from seamwatch.web.auth import BasicAuth, TooManyAsk, has_allowed_name
+from seamwatch.web.auth import BasicAuth, TooManyAsk, credentials, has_allowed_name
 from seamwatch.web.limits import RateLimit
+from seamwatch.web.problems import refusal
 from seamwatch.web.webconfig import RateLimitSection, WebConfig, WebConfigFile
 
 CONFIG = web.RequestKey("web_config", WebConfig)
 """The rules that the request was let through by."""
 
+USER = web.RequestKey("user", str)
+"""The user of basic auth whose password was right."""
+
+IS_CHECK = web.RequestKey("is_check", bool)
+"""Set for checks of gates, which are always answered."""
+
 
 class Guard:
-    """Lets a request through when the web configuration does."""
+    """Lets a request through when the web configuration does.
 
-    def __init__(self, file: WebConfigFile, auth: BasicAuth) -> None:
+    *knows* says who needs no password, for what is asked recognises them itself.
+    """
+
+    def __init__(
+        self,
+        file: WebConfigFile,
+        auth: BasicAuth,
+        *,
+        knows: Callable[[web.Request], bool] = lambda _: False,
+    ) -> None:
         self._file = file
         self._auth = auth
+        self._knows = knows
         self._rate: tuple[RateLimitSection, RateLimit] | None = None
 
     def middleware(self) -> Middleware:
@@ -37,19 +55,21 @@ class Guard:
         try:
             config = self._file.current()
         except ConfigError:
-            text = "the web configuration file cannot be used; the log says why\n"
-            return web.Response(status=500, text=text)
+            if IS_CHECK not in request:
+                text = "the web configuration file cannot be used; the log says why\n"
+                return refusal(request, text, status=500)
+            config = self._file.last_good  # a slip in a file must not stop anybody's traffic
         request[CONFIG] = config
         if not self._is_within_rate(config.rate_limit):
-            return web.Response(status=429, text="too many requests; ask less often\n")
+            return refusal(request, "too many requests; ask less often\n", status=429)
         tls = config.tls_server_config
         if (
             tls
             and tls.client_allowed_sans
             and not has_allowed_name(request, tls.client_allowed_sans)
         ):
-            return web.Response(status=403, text="the client certificate has no allowed name\n")
-        if config.basic_auth_users and not _has_token(request):
+            return refusal(request, "the client certificate has no allowed name\n", status=403)
+        if config.basic_auth_users and not self._knows(request):
             refused = await self._refusal(request, config)
             if refused is not None:
                 return refused
@@ -59,12 +79,17 @@ class Guard:
         header = request.headers.get("Authorization")
         try:
             if await self._auth.allows(header, config.basic_auth_users):
+                request[USER] = credentials(header)[0] or ""
                 return None
         except TooManyAsk:
-            return web.Response(status=503, text="too many passwords wait to be checked\n")
-        return web.Response(
+            text = "too many passwords wait to be checked\n"
+            if IS_CHECK in request:
+                return refusal(request, text, status=429)
+            return refusal(request, text, status=503)
+        return refusal(
+            request,
+            "user and password are needed; send them with basic authentication\n",
             status=401,
-            text="user and password are needed; send them with basic authentication\n",
             headers={"WWW-Authenticate": 'Basic realm="seamwatch", charset="UTF-8"'},
         )
 
@@ -76,9 +101,3 @@ class Guard:
             limit = RateLimit(interval=section.interval, burst=section.burst, now=now)
             self._rate = (section, limit)
         return self._rate[1].allows(now=now)
-
-
-def _has_token(request: web.Request) -> bool:
-    """Say whether ``/v1`` is asked with a token, which it checks itself."""
-    header = request.headers.get("Authorization", "")
-    return request.path.startswith("/v1/") and header[:7].lower() == "bearer "

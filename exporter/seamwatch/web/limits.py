@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from seamwatch.web.problems import refusal
+
 RESPONSE = web.RequestKey("response", web.StreamResponse)
 """The response whose headers are on their way: it can no longer be exchanged for another."""
 
@@ -44,8 +46,8 @@ def deadline(limits: Deadlines) -> Middleware:
                 return started
             if not request.content.at_eof():
                 text = "the body of the request did not come in time; send it at once\n"
-                return web.Response(status=408, text=text, headers={"Connection": "close"})
-            return web.Response(status=503, text="this took too long; try again\n")
+                return refusal(request, text, status=408, headers={"Connection": "close"})
+            return refusal(request, "this took too long; try again\n", status=503)
 
     return end_in_time
 

@@ -145,6 +145,8 @@ class Server:
     def drain(self) -> None:
         """Answer 503 to `/-/ready` from now on, so that nobody new is sent here."""
         self._routes.is_draining = True
+        if self._routes.gates is not None:
+            self._routes.gates.end_streams()
 
     async def stop(self) -> None:
         """Take no new connection, finish what is under way, close the rest."""

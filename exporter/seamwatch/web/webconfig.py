@@ -248,6 +248,7 @@ class WebConfigFile:
         if path is not None:
             self._seen = stamp(path)
             self._config = load(path)
+        self._good = self._config
         self.has_tls = self._config.tls_server_config is not None
 
     def current(self) -> WebConfig:
@@ -257,7 +258,13 @@ class WebConfigFile:
             self._config = self._load(self.path)
         if isinstance(self._config, ConfigError):
             raise self._config.with_traceback(None)
+        self._good = self._config
         return self._config
+
+    @property
+    def last_good(self) -> WebConfig:
+        """Return what the file said when it could be used last."""
+        return self._good
 
     def _load(self, path: Path) -> WebConfig | ConfigError:
         try:

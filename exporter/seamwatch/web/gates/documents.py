@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+import orjson
+from aiohttp import web
 
 from seamwatch.gate import GateState
 from seamwatch.store.audit import AuditRow
 from seamwatch.watch.gates import GateView
+from seamwatch.web.problems import Problem
 
+UNKNOWN = "unknown"  # the cause of an answer that rests on `on_unknown`
 TTL = 5.0
 """Seconds that a permission holds for a caller who cannot ask again."""
 
@@ -86,16 +92,19 @@ def decision(view: GateView) -> dict[str, Any]:
 
 
 def analysis(view: GateView) -> dict[str, Any]:
-    """Return a verdict as Argo Rollouts reads it: what is not known is neither pass nor fail."""
+    """Return a verdict as Argo Rollouts reads it: what is not known is neither pass nor fail.
+
+    A gate that does not enforce stops no rollout either.
+    """
     answer, evidence = view.answer, view.evidence
-    unknown = answer.state in ("stale", "starting")
-    verdict = "fail" if answer.would_deny else "pass"
+    verdict = "fail" if answer.decision == "deny" else "pass"
     ratio = evidence.ratios.get("floor") if evidence is not None else None
     return {
         "data": {
-            "verdict": "inconclusive" if unknown else verdict,
+            "verdict": "inconclusive" if answer.cause == UNKNOWN else verdict,
             "state": answer.state,
             "reason": answer.reason,
+            "would_deny": answer.would_deny,
             "evidence_ratio": ratio,
         }
     }
@@ -103,8 +112,6 @@ def analysis(view: GateView) -> dict[str, Any]:
 
 def audit_row(row: AuditRow) -> dict[str, Any]:
     """Return one row of the audit."""
-    import orjson
-
     return {
         "seq": row.seq,
         "at": time(row.at),
@@ -120,6 +127,26 @@ def audit_row(row: AuditRow) -> dict[str, Any]:
         "prev_hash": row.prev_hash,
         "hash": row.hash,
     }
+
+
+def said(what: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Return *what* as an answer in JSON."""
+    return web.Response(
+        status=status,
+        body=orjson.dumps(what),
+        content_type="application/json",
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
+
+
+def etag(generation: int) -> str:
+    """Return what `If-Match` and `If-None-Match` name a generation by."""
+    return f'"g-{generation}"'
+
+
+def unknown(pipeline: str) -> Problem:
+    """Return the answer to who asks for a gate that is not there."""
+    return Problem(404, f"there is no gate {pipeline[:100]!r}; GET /v1/gates lists them")
 
 
 def time(at: float | None) -> str | None:

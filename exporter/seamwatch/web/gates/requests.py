@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -13,31 +14,47 @@ from aiohttp import web
 
 from seamwatch.gate import Alerted, Kind, SetOverride
 from seamwatch.store import IdempotencyKey
-from seamwatch.web.gates.problems import Problem
+from seamwatch.web.limits import Deadlines
+from seamwatch.web.problems import Problem
 
+LARGEST = 64 * 1024  # bytes of a body
+LARGEST_NOTIFICATION = 4 * 1024 * 1024  # bytes: Alertmanager tells of whole groups at once
 LONGEST_REASON = 1000  # characters
 DEFAULT_OVERRIDE = 3600.0  # seconds
-MOST_ALERTS = 1000  # of one notification
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _ETAG = re.compile(r'(?:W/)?"g-(\d{1,18})"')
+
+
+async def body(request: web.Request, largest: int) -> bytes:
+    """Return what was sent; raises Problem above *largest* bytes, TimeoutError when it dawdles."""
+    if (request.content_length or 0) > largest:
+        raise _too_large(largest)
+    try:
+        async with asyncio.timeout(Deadlines().body):
+            return await request.clone(client_max_size=largest).read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise _too_large(largest) from error
+
+
+def parsed(text: bytes) -> Any:
+    """Return what JSON says."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise Problem(400, f"the body is not JSON: {error}") from error
 
 
 async def fields(request: web.Request, known: Collection[str]) -> dict[str, Any]:
     """Return the JSON object that was sent, with no other fields than *known*."""
     if request.content_type != "application/json":
         raise Problem(415, "send Content-Type: application/json")
-    try:
-        found = orjson.loads(await request.read())
-    except orjson.JSONDecodeError as error:
-        raise Problem(400, f"the body is not JSON: {error}") from error
-    except web.HTTPRequestEntityTooLarge as error:
-        raise Problem(413, "the body is too large") from error
+    found = parsed(await body(request, LARGEST))
     if not isinstance(found, dict):
         raise Problem(422, f"send an object with {', '.join(known)}")
     strange = sorted(set(found) - set(known))
     if strange:
-        raise Problem(422, f"unknown field {strange[0]!r}; known are {', '.join(known)}")
+        raise Problem(422, f"unknown field {strange[0][:60]!r}; known are {', '.join(known)}")
     return found
 
 
@@ -108,7 +125,7 @@ def idempotency(request: web.Request, actor: str, body: Mapping[str, Any]) -> Id
 def alerts(given: Any, wanted: Collection[str]) -> Iterator[Alerted]:
     """Yield the alerts of an Alertmanager notification (version 4) whose names are *wanted*."""
     listed = given.get("alerts") if isinstance(given, dict) else None
-    if not isinstance(listed, list) or len(listed) > MOST_ALERTS:
+    if not isinstance(listed, list):
         raise Problem(422, "send an Alertmanager webhook (version 4), with a list of alerts")
     for one in listed:
         labels = one.get("labels") if isinstance(one, dict) else None
@@ -120,9 +137,25 @@ def alerts(given: Any, wanted: Collection[str]) -> Iterator[Alerted]:
         notes = one.get("annotations")
         summary = notes.get("summary") if isinstance(notes, dict) else None
         yield Alerted(
-            str(one.get("fingerprint", name))[:100],
-            str(one.get("startsAt", ""))[:100],
+            _line(one.get("fingerprint", name))[:100],
+            _line(one.get("startsAt", ""))[:100],
             name,
-            " ".join(str(summary or "").split())[:LONGEST_REASON],
+            _line(summary or "")[:LONGEST_REASON],
             one.get("status") != "resolved",
         )
+
+
+def matches(request: web.Request, tag: str) -> bool:
+    """Say whether `If-None-Match` names *tag*, or whatever there is."""
+    header = ",".join(request.headers.getall("If-None-Match", ()))
+    named = {one.strip().removeprefix("W/") for one in header.split(",")}
+    return tag in named or "*" in named
+
+
+def _line(value: Any) -> str:
+    text = "".join(one if one.isprintable() else " " for one in str(value)[: 4 * LONGEST_REASON])
+    return " ".join(text.split())
+
+
+def _too_large(largest: int) -> Problem:
+    return Problem(413, f"the body is too large: {largest // 1024} KiB at the most")

@@ -17,9 +17,8 @@ from time import monotonic
 from aiohttp import web
 
 from seamwatch.store.tokens import Token
-from seamwatch.web.auth import credentials
-from seamwatch.web.gates.problems import Problem
-from seamwatch.web.guard import CONFIG
+from seamwatch.web.guard import USER
+from seamwatch.web.problems import Problem
 
 SCOPES = ("read", "check", "halt", "resume", "override", "bless", "admin")
 """What a token may allow; `admin` is all of them, `read` includes `check`."""
@@ -101,6 +100,16 @@ class Rights:
             detail = f"{found.name} lacks the scope {scope}; use a token that has it"
         raise Problem(403, detail)
 
+    def knows(self, request: web.Request, *, only_asks: bool) -> bool:
+        """Say whether `client` needs no password of basic auth for *request*.
+
+        *only_asks*: it wants to know whether to go on, and no more.
+        """
+        header = request.headers.get("Authorization")
+        if header is not None:
+            return header[:7].lower() == "bearer "
+        return (only_asks and self._anonymous) or self._by_certificate(request) is not None
+
     def allows_check(self, header: str | None, pipeline: str, now: float) -> bool:
         """Say whether who sends *header* (Authorization) plainly may check; False: ask `client`.
 
@@ -130,11 +139,10 @@ class Rights:
         tokens = self._tokens()
         if header is not None and header[:7].lower() == "bearer ":
             return self._bearer(request, header[7:].strip(), tokens, scope)
-        if self._certificates and (named := self._by_certificate(request)) is not None:
+        if (named := self._by_certificate(request)) is not None:
             return named
-        config = request.get(CONFIG)
-        if config is not None and config.basic_auth_users:  # the guard has checked the password
-            return Client(credentials(header)[0] or "", frozenset({"read", "check"}))
+        if (user := request.get(USER)) is not None:
+            return Client(user, frozenset({"read", "check"}))
         if scope == "check" and (self._anonymous or (tokens is None and _is_here(request))):
             return ANONYMOUS
         if tokens is not None and not tokens:
@@ -180,6 +188,8 @@ class Rights:
             raise Problem(429, "too many wrong tokens; wait", headers={"Retry-After": str(wait)})
 
     def _by_certificate(self, request: web.Request) -> Client | None:
+        if not self._certificates:
+            return None
         certificate = request.get_extra_info("peercert") or {}
         for _, name in certificate.get("subjectAltName", ()):
             if (client := self._certificates.get(name)) is not None:

@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+RETRY = 5  # seconds after which it is worth trying again
+
 
 class Problem(Exception):
     """A request that is not answered as asked; *detail* says why and what to send instead."""
@@ -42,3 +44,12 @@ class Problem(Exception):
             content_type="application/problem+json",
             headers={"Cache-Control": "no-store", **self.headers},
         )
+
+
+def refusal(
+    request: web.BaseRequest, text: str, *, status: int, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Return *text*, a line, as whoever sent *request* reads it: a problem under ``/v1``."""
+    if request.path.startswith("/v1/"):
+        return Problem(status, text.rstrip("\n"), headers=headers).response()
+    return web.Response(status=status, text=text, headers=headers)
