@@ -22,6 +22,7 @@ class Docket:
         self.suspects = suspects
         self.seed = seed
         self.waiting: dict[str, Dossier] = {}  # discordant, in the order offered
+        self.opened: list[str] = []  # of those that wait, whom it was begun to ask about, in order
         self.settled: dict[str, Dossier] = {}  # discordant; what they say is known
         self.lost: set[str] = set()  # discordant; given up after errors
         self.audits: dict[str, Dossier] = {}  # right now
@@ -33,13 +34,15 @@ class Docket:
         return len(self.waiting) + len(self.settled) + len(self.lost)
 
     @property
-    def first(self) -> Dossier | None:
-        """The waiting item that is being asked about, else the one that was offered last.
+    def newest(self) -> Dossier | None:
+        """The waiting item that was offered last of those that are not begun.
 
         Faults may come one after another: what was wrong last is what is wrong now.
         """
-        begun = next((one for one in self.waiting.values() if one.is_begun), None)
-        return begun or next(reversed(self.waiting.values()), None)
+        unopened = (
+            one for one in reversed(self.waiting.values()) if one.item_id not in self.opened
+        )
+        return next(unopened, None)
 
     @property
     def won_back(self) -> list[Dossier]:
@@ -81,6 +84,11 @@ class Docket:
             return self.audits[item_id]
         return Dossier(item_id, self.suspects, now=1.0, blessed=1.0, seed=self.seed)
 
+    def open(self, item_id: str) -> None:
+        """Note that a waiting item is being asked about."""
+        if item_id in self.waiting and item_id not in self.opened:
+            self.opened.append(item_id)
+
     def begin(self, item_id: str) -> None:
         """Note that a right item is being audited."""
         self.audits[item_id] = self.audit(item_id)
@@ -95,6 +103,7 @@ class Docket:
     def settle(self, dossier: Dossier) -> None:
         """Note that a waiting item is known well enough, or was given up."""
         del self.waiting[dossier.item_id]
+        self.opened.remove(dossier.item_id)
         if dossier.dropped:
             self.lost.add(dossier.item_id)
         else:
@@ -104,6 +113,7 @@ class Docket:
         """Return everything as plain values."""
         return {
             "waiting": [one.state() for one in self.waiting.values()],
+            "opened": list(self.opened),
             "settled": [one.state() for one in self.settled.values()],
             "lost": sorted(self.lost),
             "audits": [one.state() for one in self.audits.values()],
@@ -120,6 +130,7 @@ class Docket:
             for one in state[name]:
                 dossier = Dossier.restored(one, self.suspects, seed=self.seed)
                 kept[dossier.item_id] = dossier
+        self.opened = list(state["opened"])
         self.lost = set(state["lost"])
         for item_id in state["candidates"]:
             self.concordant(item_id)

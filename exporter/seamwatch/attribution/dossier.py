@@ -172,12 +172,17 @@ class Dossier:
         gain = self.gain
         return gain is not None and gain < -SAME
 
-    def missing(self) -> Variant | None:
-        """Return the next variant on the way to exact values, None when all are known."""
+    def missing(self, under_way: Collection[int] = ()) -> Variant | None:
+        """Return the next variant on the way to exact values, None when all are known.
+
+        Args:
+            under_way: the paid repairs (masks) of what was asked already; None is also returned
+                while what is missing must wait for that.
+        """
         if 0 not in self.fresh:
-            return Variant(0, again=True)
+            return None if 0 in under_way else Variant(0, again=True)
         for mask in range(1 << len(self.suspects.names)):
-            if mask not in self.results:
+            if mask not in self.results and mask & self.suspects.paid_mask not in under_way:
                 return self._variant(mask)
         return None
 

@@ -1,10 +1,12 @@
 """An inquiry: which of the repairs wins back what was lost, with as few calls as will do.
 
-Pure: the caller asks what `Inquiry.next` wants and hands in the result; randomness comes from the
-seed. Discordant items (right when blessed, wrong now) are asked once with all repairs; those won
-back are shared out along one random order of the repairs each, until `stopping` names somebody.
-Then every variant of some items is asked, to publish shares and interactions. The module is long
-because the order of asking, which must survive a restart to the letter, is one piece of state.
+Pure: the caller asks what `Inquiry.next` wants, or several at once what `Inquiry.ahead` does, and
+hands in the results in that order; randomness comes from the seed. Discordant items (right when
+blessed, wrong now) are asked once with all repairs; those won back are shared out along one random
+order of the repairs each, until `stopping` names somebody. Then every variant of some items is
+asked, to publish shares and interactions. Items count in the order in which they were begun,
+however soon each is known: a name must not depend on which answers need few calls. The module is
+long because the order of asking, which must survive a restart to the letter, is one piece of state.
 """
 
 from __future__ import annotations
@@ -110,7 +112,7 @@ class Inquiry:
         self._now: float | None = None
         self._asked = 0
         self._docket = Docket(self.suspects, seed=seed)
-        self._job: _Job | None = None
+        self._jobs: list[_Job] = []  # asked for and not taken yet, the oldest first
         self._top: str | None = None
         self._named_after: int | None = None  # calls
         self._nothing = False  # the repairs explain nothing
@@ -152,32 +154,41 @@ class Inquiry:
 
         After None there may be more once items are offered, unless ``result().phase`` is done.
         """
-        if self._job is None:
-            self._job = self._within_budget(self._choose())
-        if self._job is None:
-            return None
-        if self._job.audit:
-            self._docket.begin(self._job.item_id)
-        variant = self._job.variant
-        return Ask(self._job.item_id, self.suspects.applied(variant.mask), variant.sends)
+        return next(iter(self.ahead(1)), None)
+
+    def ahead(self, most: int) -> list[Ask]:
+        """Return up to *most* asks that need not wait for one another, the first to take first.
+
+        Each stays the same until it is taken.
+        """
+        while len(self._jobs) < most:
+            job = self._within_budget(self._choose())
+            if job is None:
+                break
+            if job.audit:
+                self._docket.begin(job.item_id)
+            else:
+                self._docket.open(job.item_id)
+            self._jobs.append(job)
+        return [self._ask(job) for job in self._jobs[:most]]
 
     def take(self, ask: Ask, x: float | None) -> None:
-        """Take the result of what `next` asked for.
+        """Take the result of what was asked for first of what was not taken yet.
 
         Args:
-            ask: as `next` returned it.
+            ask: as `next` returned it, and `ahead` at its first place.
             x: the result, a ratio (1 for a right answer); None for an error or timeout: it is
                 asked once more, then the item is given up.
 
         Raises:
-            ValueError: *ask* is not what was asked last, or *x* is no ratio.
+            ValueError: *ask* is not what is to be taken now, or *x* is no ratio.
         """
-        job = self._job
-        if job is None or ask != self.next():
+        job = self._jobs[0] if self._jobs else None
+        if job is None or ask != self._ask(job):
             raise ValueError(f"{ask.item_id} with {sorted(ask.repairs)} was not asked for")
         if x is not None and not 0 <= x <= 1:
             raise ValueError(f"{ask.item_id}: result {x} is not in [0, 1]")
-        self._job = None
+        del self._jobs[0]
         self.probes += job.variant.sends
         dossier = self._docket.find(job.item_id, audit=job.audit)
         if x is not None:
@@ -188,6 +199,22 @@ class Inquiry:
         if not job.audit:
             self._file(dossier)
 
+    def spent(self) -> None:
+        """Count a call that was sent beside what `ahead` wants: it is one of *max_probes*."""
+        self.probes += 1
+
+    @property
+    def left(self) -> int:
+        """How many calls may still be sent beside those that were asked for."""
+        return self.max_probes - self.probes - sum(job.variant.sends for job in self._jobs)
+
+    @property
+    def is_short(self) -> bool:
+        """Say whether it would ask about more items than it was offered."""
+        if self._nothing or self.left < 1 or self._docket.newest is not None:
+            return False
+        return self._top is None or self._factorised < FACTORISE
+
     @property
     def done(self) -> bool:
         """Say whether nothing more will be asked, as far as is known; cheaper than `result`.
@@ -195,7 +222,7 @@ class Inquiry:
         An inquiry into a set that was asked as a whole goes on if further items are offered.
         """
         finished = self._is_enough or self._nothing or self._is_surveyed or self._is_spent
-        return finished and self._job is None and self._within_budget(self._choose()) is None
+        return finished and not self._jobs and self._within_budget(self._choose()) is None
 
     def result(self) -> Attribution:
         """Return what is known so far; ``top`` is set only once it is decided."""
@@ -217,7 +244,6 @@ class Inquiry:
 
     def state(self) -> dict[str, Any]:
         """Return everything as plain values for JSON; as long as the discordant items are many."""
-        job = self._job
         return {
             "repairs": list(self.suspects.names),
             "free": [self.suspects.names[bit] for bit in self.suspects.free],
@@ -231,7 +257,7 @@ class Inquiry:
             "now": self._now,
             "asked": self._asked,
             "docket": self._docket.state(),
-            "job": None if job is None else [job.item_id, job.audit, asdict(job.variant)],
+            "jobs": [[job.item_id, job.audit, asdict(job.variant)] for job in self._jobs],
             "top": self._top,
             "named_after": self._named_after,
             "nothing": self._nothing,
@@ -249,9 +275,8 @@ class Inquiry:
         inquiry.probes = state["probes"]
         inquiry._now, inquiry._asked = state["now"], state["asked"]
         inquiry._docket.restore(state["docket"])
-        if state["job"] is not None:
-            item_id, audit, variant = state["job"]
-            inquiry._job = _Job(item_id, audit, Variant(**variant))
+        for item_id, audit, variant in state["jobs"]:
+            inquiry._jobs.append(_Job(item_id, audit, Variant(**variant)))
         for dossier in inquiry._docket.settled.values():
             inquiry._tally.note(dossier)
         inquiry._top, inquiry._named_after = state["top"], state["named_after"]
@@ -272,16 +297,25 @@ class Inquiry:
     def _is_spent(self) -> bool:
         return self.probes >= self.max_probes
 
+    def _ask(self, job: _Job) -> Ask:
+        return Ask(job.item_id, self.suspects.applied(job.variant.mask), job.variant.sends)
+
+    def _is_busy(self, item_id: str) -> bool:
+        return any(job.item_id == item_id for job in self._jobs)
+
     def _file(self, dossier: Dossier) -> None:
         """Draw the conclusions from a new result of a discordant item."""
         if dossier.item_id in self._docket.settled:
             self._tally.note(dossier)
             if dossier.is_complete:
                 self._conclude()
-        elif dossier.dropped or self._on_the_way(dossier) is None:
-            self._docket.settle(dossier)
-            if not dossier.dropped:
-                self._tally.note(dossier)
+        while self._docket.opened and not self._is_busy(self._docket.opened[0]):
+            first = self._docket.waiting[self._docket.opened[0]]
+            if not first.dropped and self._on_the_way(first) is not None:
+                break
+            self._docket.settle(first)
+            if not first.dropped:
+                self._tally.note(first)
             self._conclude()
 
     def _conclude(self) -> None:
@@ -295,24 +329,32 @@ class Inquiry:
             self._nothing = explains_nothing(won_back, tried, confidence=self.confidence)
 
     def _within_budget(self, job: _Job | None) -> _Job | None:
-        return None if job is not None and job.variant.sends and self._is_spent else job
+        return None if job is not None and job.variant.sends and self.left < 1 else job
 
     def _choose(self) -> _Job | None:
         """Return the next thing to ask, whatever it costs."""
         if self._nothing:
             return None
-        first = self._docket.first
-        if first is not None and first.is_begun:
-            return self._ask_on(first)
-        audit = self._audit()
-        if audit is not None:
-            return audit
+        on = self._go_on() or self._audit()
+        if on is not None:
+            return on
         if self._top is None:
-            return self._ask_on(first) or self._complete_all()
+            return self._begin() or self._complete_all()
         return self._factorise()
 
-    def _ask_on(self, dossier: Dossier | None) -> _Job | None:
-        """Return the next ask about a waiting item, None without one."""
+    def _go_on(self) -> _Job | None:
+        """Return the next ask about an item that was begun; None while all that is asked for."""
+        for item_id in self._docket.opened:
+            dossier = self._docket.waiting[item_id]
+            if not dossier.dropped and not self._is_busy(item_id):
+                variant = self._on_the_way(dossier)
+                if variant is not None:
+                    return _Job(item_id, False, variant)
+        return None
+
+    def _begin(self) -> _Job | None:
+        """Return the first ask about one more waiting item; None without one."""
+        dossier = self._docket.newest
         variant = None if dossier is None else self._on_the_way(dossier)
         return None if dossier is None or variant is None else _Job(dossier.item_id, False, variant)
 
@@ -332,11 +374,12 @@ class Inquiry:
         """
         weights = self._tally.weights
         for dossier in self._docket.audits.values():
-            variant = None if dossier.dropped else dossier.audited(weights)
+            idle = not dossier.dropped and not self._is_busy(dossier.item_id)
+            variant = dossier.audited(weights) if idle else None
             if variant is not None:
                 return _Job(dossier.item_id, True, variant)
         due = len(self._docket.settled) // AUDIT_EVERY - len(self._docket.audits)
-        pressed = self.max_probes - self.probes <= due
+        pressed = self.left <= due
         item_id = self._docket.candidate
         if due < 1 or item_id is None or not (self._top or pressed or not self._docket.waiting):
             return None
@@ -355,24 +398,45 @@ class Inquiry:
         given_up = any(one.dropped for one in unknown)
         if not unknown or given_up or self.probes + cost > self.max_probes:
             return None
-        variant = unknown[0].missing()
-        return None if variant is None else _Job(unknown[0].item_id, False, variant)
+        return self._complete(unknown)
 
     def _factorise(self) -> _Job | None:
         """Return the next ask for the shares that are published once somebody is named."""
-        if self._is_enough:
+        if self._factorised >= FACTORISE:
             return None
         if len(self.suspects.paid) <= MOST_PAID:
-            for one in self._docket.won_back:
-                variant = None if one.is_complete or one.dropped else one.missing()
-                if variant is not None:
-                    return _Job(one.item_id, False, variant)
-        return self._ask_on(self._docket.first)
+            unknown = [one for one in self._docket.won_back if not one.is_complete]
+            job = self._complete([one for one in unknown if not one.dropped])
+            if job is not None:
+                return job
+        return self._begin()
+
+    def _complete(self, dossiers: Sequence[Dossier]) -> _Job | None:
+        """Return the next ask on the way to all variants of *dossiers*, which are settled."""
+        for one in dossiers:
+            variant = one.missing(self._under_way(one))
+            if variant is not None:
+                return _Job(one.item_id, False, variant)
+        return None
+
+    def _under_way(self, dossier: Dossier) -> set[int]:
+        """Return the paid repairs of what was asked for and not taken yet of an item."""
+        mine = [job for job in self._jobs if job.item_id == dossier.item_id]
+        return {job.variant.mask & self.suspects.paid_mask for job in mine}
+
+    @property
+    def _factorised(self) -> int:
+        """How many items are factorised for what is published, or will be with what was asked."""
+        won_back = self._docket.won_back
+        if len(self.suspects.paid) > MOST_PAID:
+            return len(won_back)
+        return sum(
+            one.is_complete
+            or (self._is_busy(one.item_id) and one.missing(self._under_way(one)) is None)
+            for one in won_back
+        )
 
     @property
     def _is_enough(self) -> bool:
         """Say whether enough items were factorised for what is published."""
-        if self._top is None:
-            return False
-        exactly = len(self.suspects.paid) <= MOST_PAID
-        return sum(one.is_complete or not exactly for one in self._docket.won_back) >= FACTORISE
+        return self._top is not None and self._factorised >= FACTORISE
