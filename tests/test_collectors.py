@@ -10,7 +10,7 @@ from prometheus_client import generate_latest
 from seamwatch.attribution import Attribution, Cause, Circumstance, Outcome, Phase, Share
 from seamwatch.catalogue import OWN, PIPELINES
 from seamwatch.collectors import samples
-from seamwatch.collectors.own import OwnMetrics, StoreHealth
+from seamwatch.collectors.own import GateFacts, OwnMetrics, StoreHealth
 from seamwatch.collectors.sample import Distribution
 from seamwatch.errors import Reason
 from seamwatch.evidence import Standing
@@ -420,7 +420,10 @@ def test_a_failed_reload_leaves_the_time_of_the_configuration_in_use() -> None:
 
 
 def test_every_own_family_is_filled_and_none_doubles_by_a_created_series() -> None:
-    own = OwnMetrics(store=lambda: StoreHealth(3, {"locked": 2, "full": 1}, 50.0, 7))
+    own = OwnMetrics(
+        store=lambda: StoreHealth(3, {"locked": 2, "full": 1}, 50.0, 7),
+        gates=lambda: GateFacts(leads=False, common_cause=True, sequence=9, digest="ab12"),
+    )
     own.reloaded(succeeded=True, at=100.0)
     own.scraped(0.01)
     own.lagged(0.5)
@@ -428,6 +431,8 @@ def test_every_own_family_is_filled_and_none_doubles_by_a_created_series() -> No
     assert set(metrics) == {family.base for family in OWN}
     text = generate_latest(own.registry).decode()
     assert 'seamwatch_store_failures_total{reason="full"} 1.0' in text
+    assert "seamwatch_gates_common_cause 1.0" in text
+    assert 'seamwatch_audit_head_info{digest="ab12",sequence="9"} 1.0' in text
     assert "seamwatch_store_pending_writes 3.0" in text
     assert "seamwatch_store_dropped_writes_total 7.0" in text
     assert "seamwatch_loop_lag_seconds 0.5" in text

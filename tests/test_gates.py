@@ -144,5 +144,9 @@ async def test_many_halts_within_a_minute_have_one_cause(written: Journal) -> No
     told.now += 30.0
     await told.gates.happen(names[3], Halt("odd"), actor="ana")
     assert told.gates.common_cause
+    told.gates.configure(wanted(*names), written, few=4)
+    assert not told.gates.common_cause
+    told.gates.configure(wanted(*names), written, few=3)
+    assert told.gates.common_cause
     told.now += 31.0
     assert not told.gates.common_cause

@@ -647,7 +647,7 @@ OWN: tuple[Family, ...] = (
     _gauge(
         "gates_common_cause",
         (),
-        "1 when more than three gates halted within a minute: look for one thing behind them",
+        "1 when more than gates.max_halted_at_once halted in a minute: one thing is behind them",
         "one",
     ),
     _gauge(

@@ -268,7 +268,8 @@ class Exporter:
             for name, section in config.settings.pipelines.items()
             if section.gate is not None and section.gate.mode != "off"
         }
-        self._gates.configure(gated, self._journal)
+        few = config.settings.gates.max_halted_at_once
+        self._gates.configure(gated, self._journal, few=few)
         await self._gates.read()
 
     async def _apply_to_watch(self, wanted: Plan, remembered: Mapping[str, Remembered]) -> None:

@@ -57,6 +57,15 @@ class ResumeSection(Section):
     """Resumptions by proof alone in 24 hours; after them a person has to resume."""
 
 
+class GatesSection(Section):
+    """What holds for all gates together."""
+
+    max_halted_at_once: Annotated[int, Field(ge=1)] = 3
+    """Gates that may halt within a minute; when more do, they halt all the same, and
+    `seamwatch_gates_common_cause` tells to look for one thing behind them.
+    """
+
+
 class GateSection(Section):
     """When a drop counts as real."""
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from seamwatch.config.addresses import DEFAULT_STORE, ExternalUrl, Listen, StoreUrl
 from seamwatch.config.fields import Name, Names, Period, Ratio, Section, Texts
-from seamwatch.config.gate import GateSection
+from seamwatch.config.gate import GateSection, GatesSection
 from seamwatch.config.models import ModelSection
 from seamwatch.config.quality import QualitySection
 from seamwatch.config.sources import SourceSection
@@ -208,5 +208,7 @@ class Settings(Section):
     `postgresql+asyncpg://USER:${PASSWORD}@HOST/DATABASE`; `sqlite:///seamwatch.db` by
     default, in `$STATE_DIRECTORY` where systemd sets that.
     """
+    gates: GatesSection = GatesSection()
+    """What holds for all gates together."""
     web: WebSection = WebSection()
     """Where seamwatch listens."""

@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 POLL_EVERY = 0.5  # seconds
 TOKENS_EVERY = 2.0  # seconds after which a revoked token is good for nothing at the latest
 AT_ONCE = 60.0  # seconds within which halts of several gates have a common cause
-FEW = 3  # gates that may halt within AT_ONCE before somebody should look for one
+FEW = 3  # gates that may halt within AT_ONCE before somebody should look for one, by default
 
 
 class UnknownGateError(LookupError):
@@ -114,18 +114,24 @@ class Gates:
         self._orders: Sequence[OrderRow] = ()
         self._head = (0, "")
         self._halts: deque[tuple[float, str]] = deque(maxlen=1000)
+        self._few = FEW
         self._news = asyncio.Event()
 
     # what is configured
 
     def configure(
-        self, wanted: Mapping[str, tuple[Rules, tuple[str, ...]]], journal: Journal
+        self,
+        wanted: Mapping[str, tuple[Rules, tuple[str, ...]]],
+        journal: Journal,
+        *,
+        few: int = FEW,
     ) -> None:
         """Keep exactly the gates of *wanted*: pipeline -> rules and names of targets.
 
-        A gate that goes is not forgotten by the store: it comes back as it was.
+        A gate that goes is not forgotten by the store: it comes back as it was. More than *few*
+        gates that halt within AT_ONCE have a common cause.
         """
-        self._journal = journal
+        self._journal, self._few = journal, few
         held = {}
         for name, (rules, targets) in wanted.items():
             one = self._held.get(name)
@@ -209,7 +215,7 @@ class Gates:
     def common_cause(self) -> bool:
         """Say whether so many gates halted within a minute that one thing must be behind it."""
         since = self._clock() - AT_ONCE
-        return len({name for at, name in self._halts if at >= since}) > FEW
+        return len({name for at, name in tuple(self._halts) if at >= since}) > self._few
 
     async def read_head(self) -> tuple[int, str]:
         """Return number and hash of the last row as of now. Raises StoreError."""
