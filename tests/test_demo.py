@@ -132,14 +132,21 @@ def test_the_story_is_silent_to_the_teams_and_loud_in_metrics(demo: Demo, tmp_pa
     demo.until(lambda: demo.metrics().one("pipeline_target_met", slo="accuracy") == 0)
     demo.until(lambda: demo.metrics().one("pipeline_target_met", slo="freshness") == 0)
     demo.until(lambda: demo.metrics().one("seam_tuning_skew", downstream="decision") == 1)
-    page = demo.metrics()
-    watermark = page.one("pipeline_watermark_timestamp_seconds")
-    assert watermark is not None
-    assert (time.time() - watermark) / 86400 == pytest.approx(509, abs=0.1)
-    assert page.one("seam_lag_seconds", upstream="index", downstream="cache") == pytest.approx(
-        (509 - 372) * 86400, abs=3600
-    )
-    assert page.one("seam_tuning_skew", upstream="embedding", downstream="decision") == 1
+
+    def told() -> bool:
+        """Whether one page says all three at once: the age, the seam that lags, the skew."""
+        page = demo.metrics()
+        watermark = page.one("pipeline_watermark_timestamp_seconds")
+        lag = page.one("seam_lag_seconds", upstream="index", downstream="cache")
+        skew = page.one("seam_tuning_skew", upstream="embedding", downstream="decision")
+        return (
+            watermark is not None
+            and (time.time() - watermark) / 86400 == pytest.approx(509, abs=0.1)
+            and lag == pytest.approx((509 - 372) * 86400, abs=3600)
+            and skew == 1
+        )
+
+    demo.until(told)
     demo.until(lambda: (demo.metrics().one("golden_answers_total", verdict="stale") or 0) > 0)
 
     broken = demo.say("status").stdout
