@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from seamwatch.config.actions import ActionSection
 from seamwatch.config.fields import Period, Ratio, Section, Share
 from seamwatch.gate import Mode, Rules
 
@@ -85,6 +86,8 @@ class GateSection(Section):
     """
     max_override: Period = 86400.0
     """How long an override may last."""
+    actions: list[ActionSection] = Field(default_factory=list)
+    """What is told to halt and to run again, beside those who ask; in `mode: enforce` only."""
     floor: Share | None = None
     """The quality below which it should halt; without one, `floor_below_baseline` under the
     baseline of the blessing.
@@ -113,6 +116,13 @@ class GateSection(Section):
     """
     resume: ResumeSection = ResumeSection()
     """What ends a halt."""
+
+    @model_validator(mode="after")
+    def _one_name_each(self) -> Self:
+        names = [action.target for action in self.actions]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two actions are called {twice[0]}; give each a name: of its own")
+        return self
 
     @property
     def rules(self) -> Rules:
