@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from seamwatch.actions.airflow import AirflowTarget
+from seamwatch.actions.argo_workflows import ArgoWorkflowsTarget
+from seamwatch.actions.kubernetes import KubernetesTarget
+from seamwatch.actions.open_inference import OpenInferenceTarget
 from seamwatch.actions.target import Memory, Order, Target
 from seamwatch.config.actions import ActionSection
 from seamwatch.fetch import Fetcher
 
 __all__ = ["KINDS", "Memory", "Order", "Target", "build"]
 
-KINDS: Mapping[str, Callable[[Any, Fetcher, float], Target]] = {}
+KINDS: Mapping[str, Callable[[Any, Fetcher, float], Target]] = {
+    "airflow": AirflowTarget,
+    "argo_workflows": ArgoWorkflowsTarget,
+    "kubernetes": KubernetesTarget,
+    "open_inference": OpenInferenceTarget,
+}
 """Key under ``gate.actions`` in seamwatch.yaml -> target, of its section and timeout in seconds."""
 
 
