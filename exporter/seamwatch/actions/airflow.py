@@ -48,7 +48,7 @@ class AirflowTarget:
         self._bare = Endpoint(section.model_copy(update={"basic_auth": None}))
         self._token: Endpoint | None = None  # the server, and a token for it
         self._token_at = 0.0
-        self._renewing = asyncio.Lock()
+        self._learning = asyncio.Lock()  # version and token are asked for once, for all DAGs
 
     async def look(self, order: Order) -> Memory:
         """Return which DAGs are paused now; what *order* remembers of before is kept."""
@@ -98,7 +98,8 @@ class AirflowTarget:
         return truth(found, "is_paused", f"DAG {dag!r} at {self._endpoint.name()}")
 
     async def _ask(self, turn: Turn, dag: str, **request: Any) -> Any:
-        version = self._version or await self._found(turn)
+        async with self._learning:
+            version = self._version or await self._found(turn)
         if "document" in request:
             request["params"] = {"update_mask": "is_paused"}
         try:
@@ -124,7 +125,7 @@ class AirflowTarget:
 
     async def _with_token(self, turn: Turn, refused: Endpoint | None) -> Endpoint:
         """Return the server with a token that is not the *refused* one; one is fetched for all."""
-        async with self._renewing:
+        async with self._learning:
             if self._token is None or self._token is refused:
                 token = await self._login(turn)
                 update = {"basic_auth": None, "bearer_token": SecretStr(token)}

@@ -5,14 +5,16 @@ A kind is one section here, one line in ActionSection, and one target in ``seamw
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from seamwatch.config.fields import Name, Period, Secret, Section, Texts
+from seamwatch.config.fields import Name, Period, Secret, Section, Texts, shown
 from seamwatch.config.reach import HttpTarget
 
 _NAMES = Field(min_length=1)
+_NO_PATH = re.compile(r"[?#\s\x00-\x20\x7f]")
 
 
 class WebhookAction(HttpTarget):
@@ -64,6 +66,18 @@ class AirflowAction(HttpTarget):
     password_file: str | None = None
     """File that holds the password."""
 
+    @model_validator(mode="after")
+    def _one_login(self) -> Self:
+        passwords = sum(given is not None for given in (self.password, self.password_file))
+        if self.username is None and passwords:
+            raise ValueError("a password without username; give both")
+        if self.username is not None and passwords != 1:
+            raise ValueError("username needs either password: ${ENV} or password_file")
+        others = (self.basic_auth, self.bearer_token, self.bearer_token_file)
+        if self.username is not None and any(given is not None for given in others):
+            raise ValueError("username excludes basic_auth and bearer_token; give one of them")
+        return self
+
 
 class ArgoWorkflowsAction(HttpTarget):
     """CronWorkflows of Argo Workflows are suspended; *url* is the server's base address."""
@@ -82,12 +96,32 @@ class PatchSection(Section):
     halt: dict[str, Any]
     """Merge patch that halts it, e.g. `{spec: {replicas: 0}}`; what it replaces comes back."""
 
+    @model_validator(mode="after")
+    def _can_be_patched(self) -> Self:
+        if not self.path.startswith("/") or _NO_PATH.search(self.path):
+            raise ValueError(
+                f"path {shown(self.path)} is not a path; write one such as"
+                " /apis/apps/v1/namespaces/ml/deployments/answers"
+            )
+        metadata = self.halt.get("metadata", {})
+        if not self.halt or not isinstance(metadata, dict) or "resourceVersion" in metadata:
+            raise ValueError("halt changes nothing, or what is not its own; write fields of spec")
+        return self
+
 
 class KubernetesAction(HttpTarget):
     """Objects of Kubernetes are patched; *url* is the API server's address."""
 
     patches: Annotated[list[PatchSection], _NAMES]
     """The objects, each with what halts it."""
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        paths = [patch.path for patch in self.patches]
+        for path in paths:
+            if paths.count(path) > 1:
+                raise ValueError(f"{path} is there twice; write all that halts it in one patch")
+        return self
 
 
 class OpenInferenceAction(HttpTarget):
