@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+SLOW := .venv-slow
 UV := $(shell command -v uv 2>/dev/null)
 RUN_STAMP := $(VENV)/.run
 TEST_STAMP := $(VENV)/.test
@@ -15,10 +16,10 @@ else
   INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: install demo test check unit wheel bench clean help
+.PHONY: install demo test test-slow check unit wheel bench clean help
 
 help: ## show what make can do
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "seamwatch needs Python 3.11 or later; call make PYTHON=python3.12"; exit 1; }
@@ -45,6 +46,14 @@ test: $(TEST_STAMP) ## install what the tests need, then run all of them
 	tests/install-tools
 	$(MAKE) --no-print-directory check unit wheel
 
+$(SLOW)/%/.done: tests/slow/requirements-%.txt
+	$(PYTHON) -m venv --clear $(SLOW)/$*
+	$(SLOW)/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+test-slow: $(TEST_STAMP) $(SLOW)/airflow/.done $(SLOW)/mlserver/.done ## the tests that run a real Airflow (1.5 GB of memory) and a real MLServer
+	$(BIN)/python -m pytest tests/slow/real_*.py
+
 check: $(TEST_STAMP) ## lint, types, floors: the quick checks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -61,4 +70,4 @@ bench: $(BENCH_STAMP) ## measure what the README promises
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 clean: ## remove what make built
-	rm -rf $(VENV) dist .demo
+	rm -rf $(VENV) $(SLOW) dist .demo

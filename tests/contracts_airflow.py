@@ -47,6 +47,9 @@ class Airflow3(Contract):
     def _token(self, request: web.Request, body: bytes) -> web.Response:
         if request.method != "POST":
             return _detail(405, "Method Not Allowed")
+        if request.content_type != "application/json":
+            kinds = "application/json or application/x-www-form-urlencoded"
+            return _detail(415, f"Only {kinds} is supported")
         document = _json(request, body)
         if not isinstance(document, dict) or document.keys() != {"username", "password"}:
             return _detail(422, f"1 validation error for LoginBody input_value={document}")
@@ -58,6 +61,8 @@ class Airflow3(Contract):
         return web.json_response({"access_token": token}, status=201)
 
     def _dag(self, request: web.Request, body: bytes, dag: str) -> web.Response:
+        if request.method not in ("GET", "PATCH"):
+            return _detail(405, "Method Not Allowed")
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer":
             return _detail(401, "Not authenticated")
@@ -69,13 +74,10 @@ class Airflow3(Contract):
         if request.method == "GET":
             if dag not in self.dags:
                 return _detail(404, f"The Dag with ID: `{dag}` was not found")
-        elif request.method == "PATCH":
-            if state == "viewer":
-                return _detail(403, "Forbidden")
-            if (refused := self._patch(request, body, dag)) is not None:
-                return refused
-        else:
-            return _detail(405, "Method Not Allowed")
+        elif state == "viewer":
+            return _detail(403, "Forbidden")
+        elif (refused := self._patch(request, body, dag)) is not None:
+            return refused
         return web.json_response({"dag_id": dag, "is_paused": self.dags[dag], "is_stale": False})
 
     def _patch(self, request: web.Request, body: bytes, dag: str) -> web.Response | None:

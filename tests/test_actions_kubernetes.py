@@ -73,8 +73,9 @@ async def test_a_halt_takes_replicas_away_and_its_end_gives_them_back(fetcher: F
             "seamwatch.dev/generation": "7",
             "seamwatch.dev/action": "rag/work",
         }
-        server.change(PATH, replicas=3)  # somebody scales it up
+        server.change(PATH, replicas=9)  # somebody scales it up
         assert await objects.stands(halt) is False
+        assert await objects.look(halt) == memory
         await objects.apply(halt)
         assert await objects.look(halt) == memory
         resume = order("running", memory, generation=8)
@@ -271,6 +272,27 @@ def test_what_others_changed_since_the_halt_survives_its_end(
         clash = any(path[: len(mine)] == mine or mine[: len(path)] == path for mine in ours)
         if value is not None and not clash:
             assert same(at(restored, path), value)
+
+
+def test_of_a_mapping_that_others_write_in_only_our_part_is_taken_out() -> None:
+    found = {"spec": {}}
+    memory = points(found, {"spec": {"pause": {"a": 1, "b": 2, "deep": {"c": 3}}}})
+    changed = {"spec": {"pause": {"a": 1, "b": 5, "deep": {"c": 3, "theirs": 4}, "new": 6}}}
+    patch = restoring(changed, memory)
+    assert patch == {"spec": {"pause": {"a": None, "deep": {"c": None}}}}
+    assert merged(changed, patch) == {"spec": {"pause": {"b": 5, "deep": {"theirs": 4}, "new": 6}}}
+
+
+def test_what_has_gone_together_with_its_place_is_not_made_again() -> None:
+    memory = points({"spec": {"strategy": {"type": "RollingUpdate"}}}, {"spec": {"strategy": None}})
+    assert restoring({"status": {}}, memory) == {}
+    assert restoring({"spec": {}}, memory) == {"spec": {"strategy": {"type": "RollingUpdate"}}}
+
+
+def test_true_is_not_one_and_one_is_one() -> None:
+    assert not same({"a": [1]}, {"a": [True]})
+    assert not same(0, False)
+    assert same({"a": 1}, {"a": 1.0})
 
 
 @given(OBJECTS, PATCHES)
