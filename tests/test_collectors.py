@@ -44,6 +44,7 @@ from seamwatch.pipeline import (
 from seamwatch.quality import Banded, Check
 from seamwatch.skew import Skew
 from seamwatch.snapshot import (
+    ActionReport,
     AttributionState,
     EndToEnd,
     EvidenceState,
@@ -314,9 +315,10 @@ def full() -> Snapshot:
                 override=Override(Kind.FORCE_OPEN, "ana", "why", 1.0, 2.0),
             ),
             Rules(Mode.ENFORCE),
-            Answer("allow", "halted", "why", "override", 4, False, Kind.FORCE_OPEN),
+            Answer("deny", "halted", "why", "evidence", 4, True, Kind.FORCE_OPEN),
             {("halted", "evidence"): 1},
             {"deny": 17},
+            (ActionReport("dag", True, "effective", True, 1.0, 2.0, {}, 0, (0,) * 12, 0.0),),
         ),
         attribution=AttributionState(
             found,

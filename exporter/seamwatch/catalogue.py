@@ -42,6 +42,7 @@ class Family:
 _P = ("pipeline",)
 _S = ("pipeline", "pipeline_stage")
 _E = ("pipeline", "upstream", "downstream")
+_A = ("pipeline", "action")
 
 _EACH_PIPELINE = "one for each pipeline"
 _EACH_STAGE = "one for each stage"
@@ -50,6 +51,7 @@ _EACH_BOUND = "three for each pipeline with a golden set"
 _EACH_GOLDEN = "one for each pipeline with a golden set"
 _EACH_MODEL = "one for each pipeline with a model"
 _EACH_GATE = "one for each pipeline with a gate"
+_EACH_ACTION = "one for each action of each gate"
 _EACH_REPAIRED = "one for each pipeline with repairs, from the first suspicion on"
 _EACH_THRESHOLD = "one for each pipeline with a threshold"
 _EACH_CHECK = "one for each quality check of each pipeline"
@@ -455,6 +457,61 @@ PIPELINES: tuple[Family, ...] = (
         (*_P, "decision"),
         "How often callers asked the gate and were told to go on (allow) or to stop (deny)",
         "two for each pipeline with a gate",
+    ),
+    _gauge(
+        "gate_effective_timestamp_seconds",
+        _P,
+        "When the gate's denial was in force: confirmed by all required actions; absent until then",
+        _EACH_GATE,
+    ),
+    _gauge(
+        "action_required",
+        _A,
+        "1 where a halt is effective only once this action confirms it, else 0",
+        _EACH_ACTION,
+    ),
+    _gauge(
+        "action_halted",
+        _A,
+        "1 while the action is ordered to halt its target, else 0",
+        _EACH_ACTION,
+    ),
+    _gauge(
+        "action_state",
+        (*_A, "state"),
+        "1 for how the last order of the action stands, 0 for the others: pending, effective,"
+        " refused (tried on slowly), yielded (somebody lets it run), dry_run; absent without one",
+        "five for each action of each gate",
+    ),
+    _gauge(
+        "action_decided_timestamp_seconds",
+        _A,
+        "When the last order of the action was decided",
+        _EACH_ACTION,
+    ),
+    _gauge(
+        "action_effective_timestamp_seconds",
+        _A,
+        "When the target confirmed the last order of the action; absent until it does",
+        _EACH_ACTION,
+    ),
+    _counter(
+        "action_attempts",
+        (*_A, "result"),
+        "Attempts of the action by result: delivered, failed, refused",
+        "three for each action of each gate",
+    ),
+    _counter(
+        "action_drifts",
+        _A,
+        "How often somebody let run what the action had halted",
+        _EACH_ACTION,
+    ),
+    _histogram(
+        "action_effective_seconds",
+        _A,
+        "Time from a decision until the target of the action confirmed it",
+        "one for each action of each gate, of 12 buckets",
     ),
     _gauge(
         "suspect_loss_ratio",

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from seamwatch.collectors.own import GateFacts, OwnMetrics, StoreHealth
 from seamwatch.config import Config
+from seamwatch.config.actions import ActionSection
+from seamwatch.config.gate import GateSection
 from seamwatch.errors import SeamwatchError, StoreError
 from seamwatch.evidence import Event
 from seamwatch.exposition import ChunkStore, Exposition
@@ -26,6 +28,7 @@ from seamwatch.store import Finding, Journal, Row, Store
 from seamwatch.turns import Turns
 from seamwatch.watch import PipelineWatch, Watch
 from seamwatch.watch.casework import Taken
+from seamwatch.watch.enforcing import Enforcing
 from seamwatch.watch.gatekeeping import OURS, evidence_row, happenings, is_out_of_step
 from seamwatch.watch.gates import Gates
 from seamwatch.watch.ledger import catch_up, kept, resume_rows, rows_of, terms_rows
@@ -76,6 +79,13 @@ class Exporter:
             joined=self._joined,
             changed=lambda name: self._watch.changed(name)(),
         )
+        self._enforcing = Enforcing(
+            self._gates,
+            store=self._open_journal,
+            leads=lambda: self._turns.leads,
+            changed=lambda name: self._watch.changed(name)(),
+            clock=clock,
+        )
 
     # What the watch calls: see seamwatch.watch.Keeper.
 
@@ -83,7 +93,10 @@ class Exporter:
         """Show *snapshot* and write down what stages published."""
         name = snapshot.pipeline.name
         self._tell_gate(name, snapshot)
-        self._chunks.put(replace(snapshot, gate=self._gates.report(name)))
+        gate = self._gates.report(name)
+        if gate is not None:
+            gate = replace(gate, actions=self._enforcing.reports(name))
+        self._chunks.put(replace(snapshot, gate=gate))
         if self._journal is not None:
             for change in changes:
                 self._journal.put_history(snapshot.pipeline.name, *change)
@@ -120,6 +133,7 @@ class Exporter:
         )
         stack.push_async_callback(self._turns.release)
         stack.push_async_callback(self._journal.close)
+        stack.push_async_callback(self._enforcing.close)
         await self._turns.begin(store, self._journal)
         remembered = await self._recall(store, first, config.pipelines) if store else {}
         server = Server(
@@ -149,6 +163,7 @@ class Exporter:
                 self._prune(),
                 self._catch_up(),
                 self._gates.run(leads=lambda: self._turns.leads),
+                self._enforcing.run(),
                 self._turns.run(self._journal, begin=self._begin_leading, end=self._end_leading),
                 self._stop.wait(),
             )
@@ -249,10 +264,12 @@ class Exporter:
 
     async def _apply(self, wanted: Plan, remembered: Mapping[str, Remembered]) -> None:
         """Watch what *wanted* says; a pipeline that it does not change goes on untouched."""
+        actions = self._enforcing.prepare(_actions(wanted.config), self._tools.fetcher)
         self._plan = wanted
         if self._turns.leads:
             await self._apply_to_watch(wanted, remembered)
         await self._apply_to_gates(wanted.config)
+        await self._enforcing.adopt(actions)
         # What a configuration makes lives as long as it does. Frozen, it is not walked by each full
         # collection, which would hold up everything for a third of a second at 64 stages.
         gc.unfreeze()
@@ -264,9 +281,8 @@ class Exporter:
     async def _apply_to_gates(self, config: Config) -> None:
         assert self._journal is not None
         gated = {
-            name: (section.gate.rules, ())
-            for name, section in config.settings.pipelines.items()
-            if section.gate is not None and section.gate.mode != "off"
+            name: (gate.rules, tuple(action.target for action in gate.actions))
+            for name, gate in _gates(config).items()
         }
         few = config.settings.gates.max_halted_at_once
         self._gates.configure(gated, self._journal, few=few)
@@ -435,6 +451,10 @@ class Exporter:
         gate = watching.section.gate if watching is not None else None
         return tuple(gate.alerts) if gate is not None else ()
 
+    async def _open_journal(self) -> Store:
+        assert self._journal is not None
+        return await self._journal.store()
+
     def _gate_facts(self) -> GateFacts:
         number, digest = self._gates.head
         return GateFacts(self._turns.leads, self._gates.common_cause, number, digest)
@@ -465,6 +485,19 @@ class Exporter:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
             stack.callback(loop.remove_signal_handler, number)
+
+
+def _gates(config: Config) -> Mapping[str, GateSection]:
+    """Return the gates that decide, by pipeline."""
+    return {
+        name: section.gate
+        for name, section in config.settings.pipelines.items()
+        if section.gate is not None and section.gate.mode != "off"
+    }
+
+
+def _actions(config: Config) -> Mapping[str, Sequence[ActionSection]]:
+    return {name: gate.actions for name, gate in _gates(config).items()}
 
 
 def web_config_file(config: Config) -> Path | None:

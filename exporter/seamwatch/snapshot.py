@@ -90,6 +90,26 @@ class EvidenceState:
     judges_right: bool = True  # the judge gives answers of known worth the right verdict
 
 
+ACTION_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+"""Upper bounds of the histogram of times from a decision to its effect, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActionReport:
+    """How it goes on with one action; times are wall clock, None without an order."""
+
+    name: str
+    is_required: bool
+    status: str | None
+    halted: bool  # what is ordered
+    decided_at: float | None
+    effective_at: float | None  # None until its target has confirmed
+    attempts: Mapping[str, int]  # result -> times
+    drifts: int
+    durations: tuple[int, ...]  # for each of ACTION_BUCKETS, +Inf last
+    duration_sum: float  # seconds
+
+
 @dataclass(frozen=True, slots=True)
 class GateReport:
     """How the gate stands and what callers are told."""
@@ -99,6 +119,20 @@ class GateReport:
     answer: Answer
     transitions: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (to, cause) -> times
     checks: Mapping[str, int] = field(default_factory=dict)  # decision -> times it was told
+    actions: tuple[ActionReport, ...] = ()
+
+    @property
+    def effective_at(self) -> float | None:
+        """When the denial was in force wherever it must be; None: it is not, or nothing denies."""
+        if self.answer.decision != "deny":
+            return None
+        times = [self.state.halted_at or self.state.since]
+        for action in self.actions:
+            if action.is_required:
+                if not action.halted or action.effective_at is None:
+                    return None
+                times.append(action.effective_at)
+        return max(times)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ class Order:
 class Target(Protocol):
     """Where work is halted. Doing anything of this twice does no more than doing it once.
 
-    For each order to halt: `look`, whose memory is written down before anything is changed, then
+    For each attempt to halt: `look`, whose memory is written down before anything is changed, then
     `apply`, then `stands`. For each order to run: `apply` with that memory, then `stands`. All
     methods end within the action's timeout, leave nothing behind when cancelled, change nothing
     but what is configured, and raise ReadError: OVERLOADED with retry_after, a `Rejected` with
@@ -41,7 +41,10 @@ class Target(Protocol):
     """
 
     async def look(self, order: Order) -> Memory:
-        """Return what must be given back after the halt. Changes nothing."""
+        """Return what must be given back after the halt. Changes nothing.
+
+        What *order* remembers already stays: an earlier attempt may have changed things since.
+        """
 
     async def apply(self, order: Order) -> None:
         """Bring about what is desired; of what is to run again only what the halt had changed.

@@ -9,7 +9,7 @@ from seamwatch.collectors.evidence import (
     evidence_slice_samples,
     suspect_samples,
 )
-from seamwatch.collectors.gate import gate_samples
+from seamwatch.collectors.gate import action_samples, gate_samples
 from seamwatch.collectors.golden import golden_samples, slice_samples
 from seamwatch.collectors.lineage import pipeline_samples, seam_samples, stage_samples
 from seamwatch.collectors.probes import probe_samples
@@ -27,6 +27,7 @@ COLLECTORS: tuple[Callable[[Snapshot], Iterator[Sample]], ...] = (
     probe_samples,
     evidence_samples,
     gate_samples,
+    action_samples,
     suspect_samples,
     threshold_samples,
     quality_samples,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seamwatch.collectors.sample import Sample
+from seamwatch.collectors.sample import Distribution, Sample
 from seamwatch.gate import Base, Mode
-from seamwatch.snapshot import Snapshot
+from seamwatch.snapshot import ACTION_BUCKETS, ActionReport, Snapshot
 
 DECISIONS = ("allow", "deny")
+STATUSES = ("pending", "effective", "refused", "yielded", "dry_run")
+RESULTS = ("delivered", "failed", "refused")
 
 
 def gate_samples(snapshot: Snapshot) -> Iterator[Sample]:
@@ -25,6 +27,7 @@ def gate_samples(snapshot: Snapshot) -> Iterator[Sample]:
     seamwatch_gate_override_expires_timestamp_seconds{kind="force_open",pipeline="support"} 1.7e+09
     seamwatch_gate_transitions_total{cause="evidence",pipeline="support",to="halted"} 1.0
     seamwatch_gate_checks_total{decision="deny",pipeline="support"} 17.0
+    seamwatch_gate_effective_timestamp_seconds{pipeline="support"} 1.7639e+09
     """
     gate = snapshot.gate
     if gate is None:
@@ -49,3 +52,40 @@ def gate_samples(snapshot: Snapshot) -> Iterator[Sample]:
         yield "seamwatch_gate_transitions_total", (name, to, cause), count
     for decision in DECISIONS:
         yield "seamwatch_gate_checks_total", (name, decision), gate.checks.get(decision, 0)
+    if (effective_at := gate.effective_at) is not None:
+        yield "seamwatch_gate_effective_timestamp_seconds", one, effective_at
+
+
+def action_samples(snapshot: Snapshot) -> Iterator[Sample]:
+    """Yield how it goes on with what is pushed; nothing for a pipeline without actions.
+
+    seamwatch_action_required{action="airflow",pipeline="support"} 1.0
+    seamwatch_action_halted{action="airflow",pipeline="support"} 1.0
+    seamwatch_action_state{action="airflow",pipeline="support",state="effective"} 1.0
+    seamwatch_action_decided_timestamp_seconds{action="airflow",pipeline="support"} 1.7639e+09
+    seamwatch_action_effective_timestamp_seconds{action="airflow",pipeline="support"} 1.7639e+09
+    seamwatch_action_attempts_total{action="airflow",pipeline="support",result="failed"} 3.0
+    seamwatch_action_drifts_total{action="airflow",pipeline="support"} 0.0
+    seamwatch_action_effective_seconds_count{action="airflow",pipeline="support"} 2.0
+    """
+    if snapshot.gate is not None:
+        for action in snapshot.gate.actions:
+            yield from _action(snapshot.pipeline.name, action)
+
+
+def _action(pipeline: str, action: ActionReport) -> Iterator[Sample]:
+    one = (pipeline, action.name)
+    yield "seamwatch_action_required", one, float(action.is_required)
+    yield "seamwatch_action_halted", one, float(action.halted)
+    if action.status is not None:
+        for status in STATUSES:
+            yield "seamwatch_action_state", (*one, status), float(action.status == status)
+    if action.decided_at is not None:
+        yield "seamwatch_action_decided_timestamp_seconds", one, action.decided_at
+    if action.effective_at is not None:
+        yield "seamwatch_action_effective_timestamp_seconds", one, action.effective_at
+    for result in RESULTS:
+        yield "seamwatch_action_attempts_total", (*one, result), action.attempts.get(result, 0)
+    yield "seamwatch_action_drifts_total", one, action.drifts
+    durations = Distribution(ACTION_BUCKETS, action.durations, action.duration_sum)
+    yield "seamwatch_action_effective_seconds", one, durations

@@ -149,19 +149,27 @@ class GateStore:
 
         return await self._transact(lambda one: load(one), self._timeout)
 
-    async def keep_order(self, row: OrderRow) -> bool:
+    async def keep_order(self, row: OrderRow, *entries: Entry, at: float = 0.0) -> bool:
         """Write how it goes on with an order; False: a later one has taken its place.
+
+        *entries* go into the audit with it, as of *at*, or not at all.
 
         Written before each attempt, it keeps a process that was stopped for a while from sending
         what is not ordered any more. Raises StoreError with Reason.NOT_LEADER where another leads.
         """
+        from seamwatch.store.audit import append, hold
         from seamwatch.store.orders import keep
 
         epoch = self.epoch
 
         def write(connection: Connection) -> bool:
+            if entries:
+                hold(connection)
             self.check_epoch(connection, epoch)
-            return keep(connection, row)
+            is_kept = keep(connection, row)
+            if is_kept:
+                append(connection, entries, at=at)
+            return is_kept
 
         return await self.patiently(write)
 

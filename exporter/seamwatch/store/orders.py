@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from seamwatch.store.tables import orders
 
-Status = Literal["pending", "effective", "refused"]
+Status = Literal["pending", "effective", "refused", "yielded", "dry_run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class OrderRow:
     generation: int  # of the gate's change that gave it
     reason: str
     decided_at: float
-    status: Status = "pending"  # refused: the target will not have it; tried on, slowly
+    status: Status = "pending"  # refused: tried on, slowly; yielded: left alone
     attempts: int = 0
     next_at: float = 0.0
     confirmed_generation: int | None = None

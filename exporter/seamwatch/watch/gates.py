@@ -116,6 +116,7 @@ class Gates:
         self._halts: deque[tuple[float, str]] = deque(maxlen=1000)
         self._few = FEW
         self._news = asyncio.Event()
+        self._hurries: set[asyncio.Future[bool]] = set()
 
     # what is configured
 
@@ -376,6 +377,13 @@ class Gates:
         """Read orders again: their progress is no matter of the audit."""
         self._orders = await store.gates.load_orders()
 
+    def went_on(self, row: OrderRow) -> None:
+        """Show *row* in place of the same order as it was."""
+        self._orders = [
+            row if (one.pipeline, one.target) == (row.pipeline, row.target) else one
+            for one in self._orders
+        ]
+
     def _read(self, row: GateRow) -> None:
         held = self._held.get(row.pipeline)
         if held is None or row.seq < held.seq:
@@ -404,6 +412,10 @@ class Gates:
             )
         if state.is_halted and not before.is_halted:
             self._halts.append((self._clock(), pipeline))
+            if held.waiting:  # actions begin once it is on disk
+                task = asyncio.ensure_future(self.read())
+                self._hurries.add(task)
+                task.add_done_callback(self._hurries.discard)
         if state.resets > before.resets:
             # soon, not now: what led to it is put into the journal first
             asyncio.get_running_loop().call_soon(self._reset, pipeline)
