@@ -26,11 +26,11 @@ $(BIN)/python:
 	$(CREATE)
 
 $(RUN_STAMP): pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) --constraint constraints.txt --editable '.[speed,postgres]'
+	$(INSTALL) --constraint constraints.txt --editable '.[speed,postgres,redis]'
 	@touch $@
 
 $(TEST_STAMP): pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) --constraint constraints.txt --editable '.[speed,postgres,parquet]' --group test
+	$(INSTALL) --constraint constraints.txt --editable '.[speed,postgres,redis,parquet]' --group test
 	@touch $@
 
 $(BENCH_STAMP): $(TEST_STAMP)

@@ -7,15 +7,21 @@ from typing import Any
 
 from seamwatch.actions.airflow import AirflowTarget
 from seamwatch.actions.argo_workflows import ArgoWorkflowsTarget
+from seamwatch.actions.exec import ExecTarget
 from seamwatch.actions.kubernetes import KubernetesTarget
 from seamwatch.actions.open_inference import OpenInferenceTarget
+from seamwatch.actions.redis import RedisTarget
 from seamwatch.actions.target import Memory, Order, Target
+from seamwatch.actions.webhook import WebhookTarget
 from seamwatch.config.actions import ActionSection
 from seamwatch.fetch import Fetcher
 
 __all__ = ["KINDS", "Memory", "Order", "Target", "build"]
 
 KINDS: Mapping[str, Callable[[Any, Fetcher, float], Target]] = {
+    "webhook": WebhookTarget,
+    "redis": RedisTarget,
+    "exec": ExecTarget,
     "airflow": AirflowTarget,
     "argo_workflows": ArgoWorkflowsTarget,
     "kubernetes": KubernetesTarget,

@@ -26,8 +26,8 @@ class Order:
 
     @property
     def event_id(self) -> str:
-        """One name for all attempts at this order."""
-        return f"{self.pipeline}/{self.target}/{self.generation}"
+        """One name for all attempts at it; without full stops, at which signatures split."""
+        return f"{self.pipeline}/{self.target}/{self.generation}".replace(".", ":")
 
 
 class Target(Protocol):

@@ -48,8 +48,27 @@ class ExecAction(Section):
     """Command and arguments that halt; must do no harm when run twice."""
     resume: Annotated[Texts, _NAMES]
     """Command and arguments that let it run again; must do no harm when run twice."""
-    check: Texts | None = None
+    check: Annotated[Texts, _NAMES] | None = None
     """Says how it is: exit status 0 running, 1 halted, any other: nobody can tell."""
+
+    @model_validator(mode="after")
+    def _are_commands(self) -> Self:
+        for key in ("halt", "resume", "check"):
+            command: tuple[str, ...] = getattr(self, key) or ("true",)
+            program = command[0]
+            if len(command) == 1 and len(program.split()) > 1:
+                instead = f"[{', '.join(program.split())}]"
+                raise ValueError(
+                    f"{key}: {shown(program)} would be one word: there is no shell; write {instead}"
+                )
+            if not program or ("/" in program and not program.startswith("/")):
+                raise ValueError(
+                    f"{key}: {shown(program)} is not where a program is; write its whole path, or"
+                    " a name that is on the PATH"
+                )
+            if any("\0" in word for word in command):
+                raise ValueError(f"{key}: an argument cannot hold a NUL; remove it")
+        return self
 
 
 class AirflowAction(HttpTarget):

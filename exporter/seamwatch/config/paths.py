@@ -8,7 +8,15 @@ from typing import Any
 
 from seamwatch.config.environment import FromEnv
 
-_FILES = ("bearer_token_file", "password_file", "ca_file", "cert_file", "key_file", "url_file")
+_FILES = (
+    "bearer_token_file",
+    "password_file",
+    "ca_file",
+    "cert_file",
+    "key_file",
+    "url_file",
+    "secret_file",
+)
 
 
 def make_absolute(data: Mapping[str, Any], base_dirs: Mapping[str, Path]) -> None:
@@ -34,6 +42,9 @@ def _targets(pipeline: Any) -> Iterator[dict[str, Any]]:
     holders = [stage.get("source") for stage in stages if isinstance(stage, dict)]
     quality = pipeline.get("quality")
     signals = quality.get("signals") if isinstance(quality, dict) else None
+    gate = pipeline.get("gate")
+    actions = gate.get("actions") if isinstance(gate, dict) else None
+    holders += actions if isinstance(actions, list) else []
     for holder in (*holders, pipeline.get("model"), signals):
         if isinstance(holder, dict):
             yield from (target for target in holder.values() if isinstance(target, dict))

@@ -32,6 +32,15 @@ def literal_secrets(data: Mapping[str, Any]) -> Iterator[Finding]:
             yield from _check_target((*at, "model", "repairs", repair), section)
         for signal, section in _items(_get(_get(pipeline, "quality"), "signals")):
             yield from _check_target((*at, "quality", "signals", signal), section)
+        actions = _get(_get(pipeline, "gate"), "actions")
+        for index, action in enumerate(actions if isinstance(actions, list) else ()):
+            for kind, section in _items(action):
+                yield from _check_target((*at, "gate", "actions", index, kind), section)
+
+
+def names_a_secret(name: str) -> bool:
+    """Say whether what is called *name* (a header, a variable) is taken for a secret."""
+    return _SECRET_NAME.search(name) is not None
 
 
 def _check_target(at: KeyPath, target: Any) -> Iterator[Finding]:
@@ -39,16 +48,17 @@ def _check_target(at: KeyPath, target: Any) -> Iterator[Finding]:
         return
     if "bearer_token" in target:
         yield from _check((*at, "bearer_token"), target["bearer_token"], "or use bearer_token_file")
-    password = _get(_get(target, "basic_auth"), "password")
-    if password is not None:
-        yield from _check((*at, "basic_auth", "password"), password, "or use password_file")
+    for holder, key in ((("basic_auth",), "password"), ((), "password"), ((), "secret")):
+        value = _get(_get(target, holder[0]) if holder else target, key)
+        if value is not None:
+            yield from _check((*at, *holder, key), value, f"or use {key}_file")
     for key in ("headers", "options"):
         for name, value in _items(target.get(key)):
-            if _SECRET_NAME.search(str(name)):
+            if names_a_secret(str(name)):
                 yield from _check((*at, key, name), value, "")
             else:
                 yield from _check_lines((*at, key, name), value)
-    if at[-2:] == ("source", "sql"):
+    if at[-2:] == ("source", "sql") or at[-1] == "redis":
         yield from _check_url((*at, "url"), target.get("url"))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import ssl
-import stat
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,11 +15,11 @@ from yarl import URL
 from seamwatch import __version__
 from seamwatch.config.reach import HttpTarget, Tls
 from seamwatch.errors import ReadError, Reason, SeamwatchError
+from seamwatch.fetch.secret_file import SecretFile, one_line
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "te", "upgrade"})
-_SECRET_FILE_BYTES = 64 << 10
 
 DEFAULT_HEADERS: Mapping[str, str] = {
     "User-Agent": f"seamwatch/{__version__}",
@@ -133,15 +132,15 @@ def _checked_headers(given: Mapping[str, str], where: str) -> CIMultiDict[str]:
 def _credential(target: HttpTarget) -> Callable[[], str] | None:
     if target.bearer_token is not None:
         token_text = target.bearer_token.get_secret_value()
-        return lambda: f"Bearer {_one_line('bearer_token', token_text)}"
+        return lambda: f"Bearer {one_line('bearer_token', token_text)}"
     if target.bearer_token_file is not None:
-        token = _SecretFile("bearer_token_file", target.bearer_token_file)
+        token = SecretFile("bearer_token_file", target.bearer_token_file)
         return lambda: f"Bearer {token()}"
     if target.basic_auth is None:
         return None
     auth = target.basic_auth
     if auth.password_file is not None:
-        password = _SecretFile("password_file", auth.password_file)
+        password = SecretFile("password_file", auth.password_file)
         return lambda: _basic(auth.username, password())
     secret = auth.password.get_secret_value() if auth.password else ""
     basic = _basic(auth.username, secret)
@@ -150,41 +149,6 @@ def _credential(target: HttpTarget) -> Callable[[], str] | None:
 
 def _basic(username: str, password: str) -> str:
     return f"Basic {b64encode(f'{username}:{password}'.encode()).decode()}"
-
-
-def _one_line(key: str, text: str) -> str:
-    text = text.strip()
-    if not text or not text.isascii() or _CONTROL.search(text):
-        raise ReadError(Reason.UNAUTHORIZED, f"{key} is not one line of plain text")
-    return text
-
-
-class _SecretFile:
-    """The text of a small file, read again when the file changes."""
-
-    def __init__(self, key: str, path: str) -> None:
-        self._key = f"{key} {path}"
-        self._path = Path(path)
-        self._stamp: tuple[int, int, int] | None = None
-        self._text = ""
-
-    def __call__(self) -> str:
-        try:
-            found = self._path.stat()
-            stamp = (found.st_mtime_ns, found.st_ino, found.st_size)
-            if stamp != self._stamp:
-                # a pipe would block the event loop, a huge file would fill the memory
-                if not stat.S_ISREG(found.st_mode) or found.st_size > _SECRET_FILE_BYTES:
-                    raise ReadError(Reason.UNAUTHORIZED, f"{self._key} is not a small plain file")
-                self._text = _one_line(self._key, self._path.read_text("utf-8"))
-                self._stamp = stamp
-        except OSError as error:
-            raise ReadError(
-                Reason.UNAUTHORIZED, f"{self._key} cannot be read: {error.strerror}"
-            ) from error
-        except UnicodeDecodeError as error:
-            raise ReadError(Reason.UNAUTHORIZED, f"{self._key} is not text") from error
-        return self._text
 
 
 class _TlsContext:
