@@ -111,7 +111,7 @@ class Targets:
         channel = client.pubsub()
         await channel.subscribe("gate")
         with suppress(RedisConnectionError):
-            async for message in channel.listen():
+            async for _ in channel.listen():
                 at = time.perf_counter()
                 # also at first: it may have been written before we could listen
                 generation, state = await client.hmget("gate", "generation", "state")
@@ -208,8 +208,8 @@ async def after_return(
     async with session.post(address, json={"reason": "nobody hears it"}) as answer:
         said = await answer.json()
     await asyncio.sleep(down)
-    await targets.start()
     back = time.perf_counter()
+    await targets.start()
     async with asyncio.timeout(60):
         return await targets.have(said["generation"]) - back
 

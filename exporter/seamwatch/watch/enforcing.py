@@ -242,7 +242,7 @@ class Enforcing:
     async def _carry_out(self, row: OrderRow, action: Action) -> None:
         section, target = action.section, action.target
         order = self._order(row)
-        row = begun(row, now=self._clock(), timeout=3 * section.timeout)
+        row = begun(row, now=self._clock())
         try:
             if row.desired == "halted" and not row.confirmed_generation:
                 order = replace(order, memory=await self._within(section, target.look(order)))

@@ -58,12 +58,10 @@ def pause(row: OrderRow, error: ReadError, *, now: float, dice: random.Random) -
     return wait * dice.uniform(0.9, 1.0)
 
 
-def begun(row: OrderRow, *, now: float, timeout: float) -> OrderRow:
-    """Return *row* as it is written before an attempt: if we die in it, it is tried again."""
+def begun(row: OrderRow, *, now: float) -> OrderRow:
+    """Return *row* as it is written before an attempt: if we die in it, it is tried at once."""
     drifts = 0 if row.status == "yielded" else row.drifts
-    return replace(
-        row, status="pending", attempts=row.attempts + 1, next_at=now + timeout, drifts=drifts
-    )
+    return replace(row, status="pending", attempts=row.attempts + 1, next_at=now, drifts=drifts)
 
 
 def done(row: OrderRow, *, now: float) -> OrderRow:
