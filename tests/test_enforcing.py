@@ -218,6 +218,23 @@ async def test_a_halt_is_tried_until_it_is_done_and_waits_a_share_of_the_time_it
     assert told.report().effective_at == told.now
 
 
+async def test_an_attempt_that_a_kill_cut_off_is_made_again_at_once_by_whoever_comes_next(
+    told: Told,
+) -> None:
+    await told.wire("dag")
+    told.switches["dag"].hangs.clear()
+    await told.halt()
+    await told.enforcing.look()
+    while told.order().attempts == 0:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)  # until the attempt is written down, and hangs
+    successor = Told(told.journal)
+    await successor.wire("dag")
+    await successor.work()
+    assert successor.switches["dag"].halted
+    assert (successor.order().status, successor.order().attempts) == ("effective", 2)
+    await successor.enforcing.close()
+
+
 async def test_what_is_refused_is_told_once_and_tried_on_slowly(told: Told) -> None:
     await told.wire("dag")
     switch = told.switches["dag"]
