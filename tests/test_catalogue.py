@@ -18,7 +18,7 @@ LABELS = {
     "downstream_team", "slo", "kind", "reason", "version", "digest", "task", "state", "verdict",
     "bound", "measure", "window", "slice", "python",
     "detector", "standing", "suspect", "other", "outcome", "check", "limit",
-    "mode", "cause", "to", "decision", "sequence", "action", "result",
+    "page", "mode", "cause", "to", "decision", "sequence", "action", "result",
 }  # fmt: skip
 
 

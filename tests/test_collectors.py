@@ -43,6 +43,7 @@ from seamwatch.pipeline import (
 )
 from seamwatch.quality import Banded, Check
 from seamwatch.skew import Skew
+from seamwatch.slo import Promise, begin
 from seamwatch.snapshot import (
     ActionReport,
     AttributionState,
@@ -51,6 +52,7 @@ from seamwatch.snapshot import (
     GateReport,
     GoldenState,
     ProbeState,
+    SloState,
     Snapshot,
     StageState,
     ThresholdState,
@@ -302,6 +304,7 @@ def full() -> Snapshot:
     )
     return replace(
         known,
+        slos=SloState({"accuracy": Promise(0.99)}, begin(["accuracy"])),
         evidence=EvidenceState(
             Standing.SUSPECT, 1.0, 0.9, 0.94, {"floor": 0.5}, {"s": 0.1}, 1, 2, False, True
         ),

@@ -45,6 +45,7 @@ _E = ("pipeline", "upstream", "downstream")
 _A = ("pipeline", "action")
 
 _EACH_PIPELINE = "one for each pipeline"
+_EACH_SLO = "one for each objective of each pipeline"
 _EACH_STAGE = "one for each stage"
 _EACH_SEAM = "one for each pair of stages that after or tuned_on connects"
 _EACH_BOUND = "three for each pipeline with a golden set"
@@ -106,6 +107,56 @@ PIPELINES: tuple[Family, ...] = (
         (*_P, "slo"),
         "Share of time that the target of the SLO is promised to hold",
         "one for each objective of each pipeline, at most five",
+    ),
+    _gauge(
+        "slo_info",
+        (*_P, "slo", "team", "page"),
+        "An SLO with an objective, who answers for it, and whether its fast burn wakes somebody"
+        " (page true or false); always 1",
+        _EACH_SLO,
+    ),
+    _gauge(
+        "slo_min_bad_events",
+        (*_P, "slo"),
+        "Bad events in the window of an alert under which nobody is woken",
+        _EACH_SLO,
+    ),
+    _counter(
+        "slo_events",
+        (*_P, "slo"),
+        "Slices of 30 s that were good or bad for the SLO; created at 0",
+        _EACH_SLO,
+    ),
+    _counter(
+        "slo_bad_events",
+        (*_P, "slo"),
+        "Slices of 30 s that were bad for the SLO; created at 0",
+        _EACH_SLO,
+    ),
+    _counter(
+        "slo_unknown_events",
+        (*_P, "slo", "reason"),
+        "Slices of 30 s in which it was not known whether the SLO holds, whatever they counted as:"
+        " starting, stale or undecided; created at 0",
+        "three for each objective of each pipeline",
+    ),
+    _counter(
+        "slo_maintenance_events",
+        (*_P, "slo"),
+        "Slices of 30 s that fell into maintenance, so neither good nor bad; created at 0",
+        _EACH_SLO,
+    ),
+    _gauge(
+        "pipeline_maintenance",
+        _P,
+        "1 while the pipeline is in maintenance and no slice is counted as good or bad, else 0",
+        _EACH_PIPELINE,
+    ),
+    _counter(
+        "pipeline_silent_failure_seconds",
+        _P,
+        "Time in silent failure, in steps of 30 s; created at 0",
+        _EACH_PIPELINE,
     ),
     _gauge(
         "stage_info",

@@ -13,6 +13,7 @@ from seamwatch.gate import Answer, GateState, Rules
 from seamwatch.pipeline import Estimate, Pipeline, Reading, Task, Verdict
 from seamwatch.quality import Banded, Check
 from seamwatch.skew import Skew
+from seamwatch.slo import Ledger, Promise
 from seamwatch.threshold import Regret
 
 PROBE_BUCKETS: tuple[float, ...] = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -159,6 +160,14 @@ class EndToEnd:
         return False in (self.freshness, self.accuracy, self.availability, self.quality)
 
 
+@dataclass(frozen=True, slots=True)
+class SloState:
+    """What is promised, by SLO, and what was counted."""
+
+    promises: Mapping[str, Promise]
+    ledger: Ledger
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """All that is known of one pipeline at *at*."""
@@ -179,3 +188,4 @@ class Snapshot:
     quality: tuple[Check, ...] = ()
     gate: GateReport | None = None
     drift: Mapping[str, Banded] = field(default_factory=dict)  # psi, ks, calibration
+    slos: SloState | None = None

@@ -15,12 +15,14 @@ from seamwatch.collectors.lineage import pipeline_samples, seam_samples, stage_s
 from seamwatch.collectors.probes import probe_samples
 from seamwatch.collectors.quality import drift_samples, quality_samples, threshold_samples
 from seamwatch.collectors.sample import Distribution, Sample
+from seamwatch.collectors.slo import slo_samples
 from seamwatch.snapshot import Snapshot
 
 __all__ = ["COLLECTORS", "Distribution", "Sample", "samples"]
 
 COLLECTORS: tuple[Callable[[Snapshot], Iterator[Sample]], ...] = (
     pipeline_samples,
+    slo_samples,
     stage_samples,
     seam_samples,
     golden_samples,

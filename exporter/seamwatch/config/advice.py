@@ -20,6 +20,7 @@ def advise(config: Config) -> Iterator[Finding]:
         at = ("pipelines", name)
         yield from _about_stages(at, section, config.pipelines[name].outputs)
         yield from _about_evidence(at, section, config.base_dir(name))
+        yield from _about_budgets((*at, "slos"), section)
         if section.model is not None:
             yield from _about_credentials((*at, "model", "repairs"), section.model)
 
@@ -52,6 +53,25 @@ def _says_status(stage: StageSection) -> bool:
     if isinstance(found, PrometheusSource | StaticSource):
         return found.status is not None
     return not (stage.source.file is not None and stage.source.file.read == "newest")
+
+
+def _about_budgets(at: KeyPath, section: PipelineSection) -> Iterator[Finding]:
+    """Find parts that may together be bad for longer than the whole, all keeping their word."""
+    whole = section.slos.end_to_end
+    parts = [
+        (name, 1 - slo.objective)
+        for name, slo in section.slos.components.items()
+        if slo.objective is not None
+    ]
+    spent = sum(budget for _, budget in parts)
+    if whole is None or whole.objective is None or spent <= 1 - whole.objective + 1e-9:
+        return
+    message = (
+        f"{listed([name for name, _ in parts])} may be bad for {spent:.3g} of the time by their own"
+        f" objectives, end to end for {1 - whole.objective:.3g} only: it can be missed while each"
+        f" part keeps its promise; raise theirs or write {1 - spent:.2%} or less"
+    )
+    yield Finding((*at, "end_to_end", "objective"), message, at_key=True)
 
 
 def _about_evidence(at: KeyPath, section: PipelineSection, base_dir: Path) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from seamwatch.config.fields import (
 )
 from seamwatch.config.problems import KeyPath
 from seamwatch.config.schema import Settings
+from seamwatch.config.slos import parse_moment
 
 _PLAIN: dict[Any, str] = {
     bool: "true or false",
@@ -36,6 +37,7 @@ _READ_BY: dict[Any, str] = {
     parse_share: "a ratio such as 0.95 or 95%",
     parse_limit: "a number or a percentage such as 95%",
     parse_size: "a size such as 1MiB",
+    parse_moment: 'a time in quotes such as "2026-11-29T22:00:00Z"',
 }
 
 

@@ -35,12 +35,7 @@ def _stage(name: str, section: StageSection) -> Stage:
 
 def _targets(section: PipelineSection) -> Targets:
     slos = section.slos
-    given = {
-        "freshness": slos.freshness,
-        "accuracy": slos.accuracy,
-        "availability": slos.availability,
-        "quality": slos.quality,
-    }
+    given = {**slos.components, "end_to_end": slos.end_to_end}
     return Targets(
         data_age=slos.freshness.data_age if slos.freshness else None,
         accuracy=slos.accuracy.at_least if slos.accuracy else None,

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from seamwatch.config.addresses import DEFAULT_STORE, ExternalUrl, Listen, StoreUrl
 from seamwatch.config.fields import Name, Names, Period, Ratio, Section, Texts
 from seamwatch.config.gate import GateSection, GatesSection
 from seamwatch.config.models import ModelSection
 from seamwatch.config.quality import QualitySection
+from seamwatch.config.slos import MaintenanceSection, SlosSection
 from seamwatch.config.sources import SourceSection
 from seamwatch.config.threshold import ThresholdSection
-
-FAST_BURN = 14.4  # the burn rate of the fastest page: 2 % of a 30-day budget in one hour
 
 
 class TeamSection(Section):
@@ -104,49 +103,6 @@ class GoldenSection(Section):
     """
 
 
-class _Slo(Section):
-    objective: Ratio | None = None
-    """Share of time slices that must be good; above 93.1%, below 100%."""
-
-    @model_validator(mode="after")
-    def _fast_burn_can_fire(self) -> Self:
-        if self.objective is not None and FAST_BURN * (1 - self.objective) >= 1:
-            raise ValueError(
-                f"with objective {self.objective:.4g} the fast-burn alert could never fire (it "
-                f"would need more than 100 % bad slices); write an objective above 93.1%"
-            )
-        if self.objective == 1:
-            raise ValueError("an objective of 1 leaves no budget; write 99.9% or less")
-        return self
-
-
-class FreshnessSlo(_Slo):
-    """The data behind the answers is at most this old."""
-
-    data_age: Period
-    """How old the data behind the answers may be."""
-
-
-class RatioSlo(_Slo):
-    """A ratio reaches at least this."""
-
-    at_least: Ratio
-    """The ratio that must be reached."""
-
-
-class SlosSection(Section):
-    """What end to end must reach."""
-
-    freshness: FreshnessSlo | None = None
-    """How old the data behind the answers may be."""
-    accuracy: RatioSlo | None = None
-    """Share of golden answers that must be correct; needs `golden`."""
-    availability: RatioSlo | None = None
-    """Share of probes that must be answered at all; needs `golden`."""
-    quality: RatioSlo | None = None
-    """What the worst of the quality checks must reach; needs `quality`."""
-
-
 class PipelineSection(Section):
     """One pipeline, from data ingestion to model output."""
 
@@ -166,6 +122,8 @@ class PipelineSection(Section):
     """What every answer must look like, and what live traffic says of it."""
     slos: SlosSection = SlosSection()
     """What users may expect, end to end."""
+    maintenance: list[MaintenanceSection] = Field(default_factory=list)
+    """Times in which nothing is held against the pipeline."""
 
 
 class ClientSection(Section):

@@ -24,6 +24,7 @@ from seamwatch.watch.judging import Judging
 from seamwatch.watch.probing import Answered, Probing
 from seamwatch.watch.schedule import Job
 from seamwatch.watch.signals import Signals
+from seamwatch.watch.slos import Ticking
 from seamwatch.watch.stages import Change, Heard, StageMemory
 from seamwatch.watch.worker import Worker
 
@@ -70,6 +71,7 @@ class PipelineWatch:
         self.attributing = attributing
         self.signals = signals
         self.stages = StageMemory(pipeline, frozenset(readers), history=dict(history))
+        self.slos = Ticking(pipeline, section)
         self._worker = worker
         self._clock = clock
         self._changed = changed
@@ -239,7 +241,8 @@ class PipelineWatch:
     def judge(self) -> tuple[Snapshot, list[Change]]:
         """Return the snapshot of now, and what the stages published since the last one."""
         now = self._clock()
-        return self.stages.judge(self._heard(now), now=now)
+        snapshot, changes = self.stages.judge(self._heard(now), now=now)
+        return self.slos.see(snapshot), changes
 
     def _heard(self, now: float) -> Heard:
         probing, signals = self.probing, tuple(self.signals.checks())
@@ -278,6 +281,7 @@ class PipelineWatch:
         if self.attributing is not None and before.attributing is not None:
             self.attributing.take_over(before.attributing)
         self.signals.take_over(before.signals)
+        self.slos.take_over(before.slos)
 
     def stop(self) -> None:
         """Cancel open questions at once: no answer comes any more."""
