@@ -48,7 +48,12 @@ app = web.Application()
 app.router.add_post("/answer", answer)
 app.router.add_get("/meta", meta)
 app.router.add_get("/bare", bare)
-web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), print=None, access_log=None)
+try:
+    import uvloop  # as the exporter does
+    loop = uvloop.new_event_loop()
+except ImportError:
+    loop = None
+web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), print=None, access_log=None, loop=loop)
 """
 
 CONFIG = """
