@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import httpx
@@ -23,7 +24,7 @@ from seamwatch.demo.example import STAGES, configuration
 from seamwatch.demo.exposed import Page
 from seamwatch.demo.questions import canaries
 from seamwatch.demo.screen import picture, svg
-from seamwatch.demo.seen import Seen, StageSeen, TeamPage
+from seamwatch.demo.seen import Seen, StageSeen, TeamPage, Users
 from seamwatch.demo.words import block, note, span, verdict
 
 SLOW = 120.0  # seconds; a loaded machine is no failure
@@ -43,6 +44,15 @@ class Demo:
 
     def metrics(self) -> Page:
         return Page(httpx.get(f"http://127.0.0.1:{self.port}/metrics", timeout=10).text)
+
+    def address(self, name: str) -> str:
+        found: str = json.loads((self.folder / "demo.json").read_text())["addresses"][name]
+        return found
+
+    def front(self) -> dict[str, Any]:
+        """Return what users get."""
+        said: dict[str, Any] = httpx.get(f"{self.address('front')}/status", timeout=10).json()
+        return said
 
     def say(self, *words: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -66,10 +76,10 @@ def command(*words: object) -> list[str]:
 
 
 def free_port() -> int:
-    """Return the first of nine free ports, below those that systems give out on their own."""
+    """Return the first of ten free ports, below those that systems give out on their own."""
     while True:
         first = random.randrange(20_000, 30_000)
-        if not any(map(in_use, range(first, first + 9))):
+        if not any(map(in_use, range(first, first + 10))):
             return first
 
 
@@ -107,7 +117,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         code = running.stop()
     assert code == 0, running.out.read_text()
     assert living_in(folder) == []
-    assert not any(map(in_use, range(running.port, running.port + 9)))
+    assert not any(map(in_use, range(running.port, running.port + 10)))
     assert "Traceback" not in running.out.read_text()
     assert "level=error" not in (folder / "exporter.log").read_text()
 
@@ -149,18 +159,36 @@ def test_the_story_is_silent_to_the_teams_and_loud_in_metrics(demo: Demo, tmp_pa
     demo.until(told)
     demo.until(lambda: (demo.metrics().one("golden_answers_total", verdict="stale") or 0) > 0)
 
+    demo.until(lambda: demo.front()["allowed"] is False)
     broken = demo.say("status").stdout
     assert broken.count("says ok   |") == 6
     assert "SILENT FAILURE" in broken
     picture = tmp_path / "demo.svg"
     assert demo.say("snapshot", "--svg", picture).returncode == 0
+    held = demo.front()
+    assert held["reason"].startswith("accuracy is proven to be under its floor of 91.0%")
+    said = httpx.post(f"{demo.address('front')}/ask", json={"question": "?"}, timeout=10)
+    assert (said.status_code, said.headers["Retry-After"]) == (503, "5")
+    assert said.json() == {"error": f"not answering: {held['reason']}"}
+    demo.until(lambda: demo.front()["total"]["held back"] > held["total"]["held back"] + 8)
+    after = demo.front()
+    assert (after["allowed"], after["total"]["wrong"]) == (False, held["total"]["wrong"])
+    assert "users get   NO ANSWERS for " in demo.say("status").stdout
+
     drawn = " ".join(ElementTree.parse(picture).getroot().itertext()).replace("\xa0", " ")
     assert "SILENT FAILURE" in drawn
     assert "509 d" in drawn
 
     assert demo.say("heal").stdout == "healed\n"
     demo.until(lambda: demo.metrics().one("pipeline_silent_failure") == 0)
+    demo.until(lambda: demo.front()["allowed"] is True)
+    answered = demo.front()["total"]["right"]
+    demo.until(lambda: demo.front()["total"]["right"] > answered)
     assert "broken: nothing" in demo.say("status").stdout
+    log = httpx.get(f"http://127.0.0.1:{demo.port}/v1/gates/feature-answers/events").text
+    events = [json.loads(line) for line in log.splitlines()]
+    gate = [(one["event"], one["actor"]) for one in events if one["event"] in ("halt", "resume")]
+    assert gate == [("halt", "seamwatch"), ("resume", "seamwatch")]  # nobody had to do anything
 
 
 def test_no_stage_skews_or_ages_while_nothing_is_broken(demo: Demo) -> None:
@@ -370,6 +398,19 @@ OTHER = Suspect("unexplained", "", 0.012, 0.001, 0.023, top=False)
 HALTED = Evidence("halted", 1.0, 0.0, 0.25, 0.91, 0.94)
 
 
+def test_users_are_shown_what_they_get() -> None:
+    recent = {"right": 51, "wrong": 8, "declined": 1, "held back": 0, "failed": 0}
+    text = block(seen(users=Users(True, 40.0, None, recent)))
+    assert "users get   last 15 s: 51 right, 8 wrong, 1 declined\n" in text
+    held = block(seen(users=Users(False, 70.0, None, {"wrong": 2, "held back": 58})))
+    assert (
+        "users get   NO ANSWERS for 1 min: 503 and why, not a wrong answer   last 15 s: 2" in held
+    )
+    again = block(seen(users=Users(True, 20.0, 63.0, recent)))
+    assert "1 declined   (answered again for 20 s, after 1 min without)" in again
+    assert "users get" not in block(seen())
+
+
 def test_suspects_are_shown_with_team_share_and_interval_and_small_ones_are_left_out() -> None:
     decided = Blame("decided", 90.0, False, (LATE, CACHE, SMALL, OTHER))
     text = block(seen(evidence=HALTED, blame=decided))
@@ -456,6 +497,7 @@ def worst() -> Seen:
         accuracy=(0.71, 0.67, 0.74),
         met={"accuracy": False, "freshness": False},
         silent_failure=True,
+        users=Users(allowed=False, since=12.0, held_for=None, recent={"wrong": 9, "held back": 40}),
         evidence=HALTED,
         blame=Blame("undecided", 90.0, False, (LATE, TUNED, CACHE, OTHER)),
     )

@@ -48,7 +48,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "--port",
         type=int,
         default=PORT,
-        help="of the exporter; the stages listen on the eight after it (default: %(default)s)",
+        help="of the exporter; the rest listens on the nine after it (default: %(default)s)",
     )
     parser.add_argument("--no-tui", action="store_true", help="print text instead of a screen")
     parser.set_defaults(run=run)
@@ -147,7 +147,7 @@ def _introduce(state_dir: Path, running: Running) -> None:
     print(f"metrics        {running.exporter}/metrics")
     print(f"configuration  {state_dir / 'seamwatch.yaml'}")
     for name, address in running.addresses.items():
-        path = {"control": "status", "shadow": "answer"}.get(name, "health")
+        path = {"control": "status", "shadow": "answer", "front": "ask"}.get(name, "health")
         print(f"{name:<14} {address}/{path}")
     print(f"break it with  {_command(state_dir)} break all   (in another terminal)")
     print("end with Ctrl-C", flush=True)

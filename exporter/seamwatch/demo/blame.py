@@ -20,6 +20,7 @@ class Evidence:
     floor: float | None = None  # accuracy under which it halts
     baseline: float | None = None  # accuracy when the golden set was blessed
     stale: bool = False  # it says nothing of now
+    denies: bool = False  # whoever asks the gate is told to stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ def evidence(page: Page) -> Evidence:
         floor=page.one("golden_accuracy_floor_ratio"),
         baseline=page.one("golden_accuracy_baseline_ratio"),
         stale=page.one("evidence_stale") == 1,
+        denies=page.one("gate_denies") == 1,
     )
 
 

@@ -108,7 +108,8 @@ pipelines:
       refusal: {{at_most: 5%}}   # of the questions that have an answer
       score_drift: {{psi_at_most: 0.25}}
     gate:                      # when a drop counts as real
-      mode: shadow             # decides and records, stops nothing
+      mode: enforce            # whoever asks it is stopped: demo/front.py, which users talk to
+      on_unknown: allow        # before the first answers
       floor: 91%               # 94 % when it was blessed, less 3
       burst: {{factor: 1}}       # it asks as fast as it should already
       stale_after: 10s

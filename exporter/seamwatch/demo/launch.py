@@ -1,4 +1,4 @@
-"""Start and end what the demo consists of: the pipeline's process and the real exporter on it.
+"""Start and end what the demo consists of: the pipeline, the real exporter, and what users ask.
 
 Everything lives in one folder: databases, manifest, golden set, seamwatch.yaml, logs, and
 ``demo.json``, by which the other commands find a demo that runs.
@@ -30,7 +30,7 @@ from seamwatch.errors import SeamwatchError
 HOST = "127.0.0.1"
 PATIENCE = 120.0  # seconds for a process to listen, on a machine that has much else to do
 GOODBYE = 8.0  # seconds from SIGTERM to SIGKILL
-STAGE_PORTS = 8  # six stages, the control port, the shadow deployment
+STAGE_PORTS = 9  # six stages, the control port, the shadow deployment, what users ask
 LARGEST = 8 << 20  # bytes of an answer that are read
 BLESSING = "golden.jsonl.blessing.json"
 OURS = (
@@ -42,7 +42,7 @@ OURS = (
     BLESSING,
     "seamwatch.yaml",
 )
-LOGS = ("pipeline.log", "exporter.log", "blessing.log")
+LOGS = ("pipeline.log", "exporter.log", "front.log", "blessing.log")
 BLESSING_PASSES = 2  # the fewest that tell solid items from flaky ones; answers here never flicker
 DATABASES = ("documents.db", "seamwatch.db")
 REPLACED = (
@@ -59,12 +59,12 @@ class Running:
     """Where a demo answers."""
 
     exporter: str
-    addresses: Mapping[str, str]  # stage, "control" or "shadow" -> base address
+    addresses: Mapping[str, str]  # stage, "control", "shadow" or "front" -> base address
     rows: Mapping[str, float] = field(default_factory=dict)  # by stage, when all was well
 
 
 class Demo:
-    """Owns the two processes; ``stop`` ends them and everything that they started."""
+    """Owns the processes; ``stop`` ends them and everything that they started."""
 
     def __init__(self, folder: Path, *, port: int) -> None:
         self.folder = folder
@@ -78,7 +78,7 @@ class Demo:
         _check_ports(range(self.port, self.port + STAGE_PORTS + 1))
 
     def start(self) -> Running:
-        """Start both and wait until they answer; raise SeamwatchError and leave nothing running.
+        """Start all and wait until they answer; raise SeamwatchError and leave nothing running.
 
         The golden set is blessed meanwhile, before anybody can break what is blessed.
         """
@@ -87,9 +87,11 @@ class Demo:
         _clear(self.folder)
         try:
             addresses = self._start_pipeline()
+            addresses["front"] = f"http://{HOST}:{self.port + STAGE_PORTS}"
             running = Running(f"http://{HOST}:{self.port}", addresses)
             self._start_exporter(running)
             self._bless(running)
+            self._start_front(running)
             running = replace(running, rows=_rows(running))
             (self.folder / "demo.json").write_text(json.dumps(asdict(running), indent=1))
         except BaseException:
@@ -98,7 +100,7 @@ class Demo:
         return running
 
     def ended(self) -> str | None:
-        """Return a sentence about a process that ended on its own, None while both run."""
+        """Return a sentence about a process that ended on its own, None while all run."""
         for name, child in self._children.items():
             done = name == "blessing" and child.poll() == 0
             if child.poll() is not None and not done:
@@ -106,7 +108,7 @@ class Demo:
         return None
 
     def stop(self) -> None:
-        """End both, politely first; return when they are gone."""
+        """End all, politely first; return when they are gone."""
         if self._owns:
             with suppress(OSError):
                 (self.folder / "demo.json").unlink()
@@ -148,6 +150,14 @@ class Demo:
         if answer is None or answer[0] != 200:
             said = "nothing" if answer is None else answer[1].decode(errors="replace").strip()
             raise SeamwatchError(f"the exporter did not take up the blessing: it said {said}")
+
+    def _start_front(self, running: Running) -> None:
+        addresses = running.addresses
+        self._spawn(
+            "front", "seamwatch.demo.front", str(self.port + STAGE_PORTS), running.exporter,
+            addresses["answer"],
+        )  # fmt: skip
+        self._wait("front", lambda: fetch(f"{addresses['front']}/status") is not None)
 
     def _spawn(self, name: str, *arguments: str) -> None:
         with (self.folder / f"{name}.log").open("wb") as out:

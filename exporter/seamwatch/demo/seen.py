@@ -44,6 +44,16 @@ class StageSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class Users:
+    """What users get."""
+
+    allowed: bool  # the gate lets them be answered
+    since: float  # seconds that this has been so
+    held_for: float | None  # seconds that the last halt lasted; None without one
+    recent: Mapping[str, int]  # right, wrong, declined, held back, failed -> questions lately
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """Both sides at one moment."""
 
@@ -65,6 +75,7 @@ class Seen:
     quality: Mapping[str, float] = field(default_factory=dict)  # check -> share of the answers
     evidence: Evidence = field(default_factory=Evidence)
     blame: Blame = field(default_factory=Blame)
+    users: Users | None = None
 
 
 def look(running: Running) -> Seen:
@@ -101,7 +112,15 @@ def look(running: Running) -> Seen:
         },
         evidence=evidence(page),
         blame=blame(page),
+        users=_users(_json(f"{running.addresses['front']}/status"), now),
     )
+
+
+def _users(status: Mapping[str, Any], now: float) -> Users | None:
+    if not isinstance(status.get("allowed"), bool):
+        return None
+    since = max(0.0, now - status["since"])
+    return Users(status["allowed"], since, status["held_for"], status["recent"])
 
 
 def _team_page(stage: str, address: str) -> TeamPage:

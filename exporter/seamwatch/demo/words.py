@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from seamwatch.demo.blame import UNEXPLAINED, Suspect
+from seamwatch.demo.front import RECENT
 from seamwatch.demo.seen import Seen, StageSeen
 
 SMALLEST = 0.005  # of the answers: a smaller share of a loss is not worth a line
 PARTED = 86400.0  # seconds of data age that make a row stand out
+LATELY = 300.0  # seconds for which the end of a halt is news
+WRONG = 0.1  # of the answers that users got: more than this is not well
 STALE_JOB = 15.0  # a job age under this is "just now" beside a data age of days
 
 _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
@@ -100,9 +103,24 @@ def evidence(seen: Seen) -> str | None:
         words += ", STALE: no valid answers lately"
     if found.standing in ("halted", "recovering"):
         way = f"  {_whole(found.to_recovery)} of the way back" if found.to_recovery else ""
-        return f"{words}{way}  (shadow: stops nothing)"
+        return f"{words}{way}{'' if found.denies else '  (stops nobody)'}"
     ticket = f", {_whole(found.to_ticket)} to a ticket" if found.to_ticket is not None else ""
     return f"{words}  {_whole(found.to_halt)} of the way to a halt{ticket}"
+
+
+def users(seen: Seen, *, brief: bool = False) -> str | None:
+    """Say what users get; None where nobody knows."""
+    found = seen.users
+    if found is None:
+        return None
+    counts = ", ".join(f"{count} {kind}" for kind, count in found.recent.items() if count)
+    recent = f"last {RECENT:.0f} s: {counts or 'nobody asked'}"
+    if not found.allowed:
+        return f"NO ANSWERS for {span(found.since)}: 503 and why, not a wrong answer   {recent}"
+    if found.held_for is not None and not brief and found.since < LATELY:
+        ended = f"answered again for {span(found.since)}, after {span(found.held_for)} without"
+        return f"{recent}   ({ended})"
+    return recent
 
 
 def outcome(seen: Seen) -> str | None:
@@ -148,6 +166,8 @@ def end_to_end(seen: Seen, *, brief: bool = False) -> list[tuple[str, str, bool 
     rows: list[tuple[str, str, bool | None]] = [
         ("accuracy", accuracy(seen, brief=brief), seen.met.get("accuracy"))
     ]
+    if words := users(seen, brief=brief):
+        rows.append(("users get", words, _is_well(seen)))
     if seen.slices and not brief:
         figure = "   ".join(f"{name} {percent(seen.slices[name])}" for name in sorted(seen.slices))
         rows.append(("by slice", figure, None))
@@ -168,6 +188,15 @@ def end_to_end(seen: Seen, *, brief: bool = False) -> list[tuple[str, str, bool 
     counts = "   ".join(f"{name} {count:.0f}" for name, count in seen.verdicts.items() if count)
     rows.append(("answers", f"{counts}   since the start" if counts else "none yet", None))
     return rows
+
+
+def _is_well(seen: Seen) -> bool | None:
+    """Say whether users get what they should; None while they get nothing."""
+    if seen.users is None or not seen.users.allowed:
+        return None
+    got = {kind: count for kind, count in seen.users.recent.items() if kind != "held back"}
+    total = sum(got.values())
+    return got.get("wrong", 0) + got.get("failed", 0) <= WRONG * total if total else None
 
 
 def block(seen: Seen) -> str:
