@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from seamwatch.config.addresses import parse_listen
 from seamwatch.errors import SeamwatchError
@@ -105,6 +107,7 @@ class Server:
         runner = web.AppRunner(
             application(self._routes, self._file),
             access_log=None,  # it doubles the cost of a request
+            logger=_logger(),
             keepalive_timeout=_IDLE,
             lingering_time=_LINGER,
             auto_decompress=False,  # a body that is a bomb is not inflated while it is thrown away
@@ -131,13 +134,15 @@ class Server:
     def _answer_checks_first(self, runner: web.AppRunner) -> None:
         """Answer plain checks of gates before the application, which costs twice as much."""
         server, gates = runner.server, self._routes.gates
-        if server is None or gates is None:
+        if server is None:
             return
         to_application, is_plain = server.request_handler, Plain(self._file)
 
         async def first(request: web.BaseRequest) -> web.StreamResponse:
-            if is_plain() and (ready := gates.quick(request)) is not None:
+            if gates is not None and is_plain() and (ready := gates.quick(request)) is not None:
                 return ready
+            if not request.headers.get("Expect", "").isascii():
+                return web.Response(status=417, text="Expect: 100-continue is all there is\n")
             return await to_application(request)
 
         server.request_handler = first
@@ -154,6 +159,21 @@ class Server:
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
+
+
+def _logger() -> logging.Logger:
+    """Return the log of the server, in which what no server can read is no fault of ours.
+
+    Anybody who can connect could fill it with tracebacks: the client hears of it by its 400.
+    """
+    logger = logging.getLogger("seamwatch.web")
+    logger.addFilter(_is_ours)
+    return logger
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    kind = record.exc_info[0] if record.exc_info else None
+    return not (kind is not None and issubclass(kind, HttpProcessingError))
 
 
 async def _start(site: web.TCPSite, address: Address) -> None:

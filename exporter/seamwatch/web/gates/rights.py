@@ -60,7 +60,7 @@ ANONYMOUS = Client("anonymous", frozenset({"check"}))
 
 def digest(token: str) -> str:
     """Return what is kept of a token: the SHA-256 of it, hex."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 class Rights:
