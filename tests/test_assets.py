@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,8 +11,6 @@ import yaml
 from conftest import require_tool
 from seamwatch import catalogue
 from seamwatch.assets import assets
-
-RULES = Path(__file__).parent / "rules"
 
 
 def alerts() -> dict[str, dict[str, object]]:
@@ -36,7 +33,7 @@ def queries(text: str) -> list[str]:
 
 
 def names(text: str) -> set[str]:
-    return set(re.findall(r"\bseamwatch_[a-z_]+", text))
+    return set(re.findall(r"(?<!:)\bseamwatch_[a-z_]+", text))
 
 
 def exported() -> set[str]:
@@ -61,17 +58,6 @@ def test_runbooks_say_what_a_woken_person_needs_in_the_same_order() -> None:
     wanted = ["Meaning", "Impact", "Diagnosis", "Mitigation", "Proof", "Afterwards"]
     for name, text in runbooks().items():
         assert re.findall(r"^## (.*)$", text, flags=re.MULTILINE) == wanted, name
-
-
-def test_alerts_fire_and_stay_silent_when_they_should(tmp_path: Path) -> None:
-    for file in [*assets("alerts").glob("*.rules.yaml"), *RULES.glob("*.test.yaml")]:
-        shutil.copy(file, tmp_path)
-    tests = [str(file.name) for file in RULES.glob("*.test.yaml")]
-    ran = subprocess.run(
-        [require_tool("promtool"), "test", "rules", *tests],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 def test_every_query_in_a_runbook_parses(tmp_path: Path) -> None:
