@@ -22,6 +22,7 @@ from aiohttp import web
 
 from conftest import require_tool
 from seamwatch import web as web_package
+from seamwatch.assets import assets
 from seamwatch.collectors.own import OwnMetrics
 from seamwatch.errors import SeamwatchError
 from seamwatch.exposition import ChunkStore, Exposition, Format
@@ -32,6 +33,7 @@ from seamwatch.web import Server
 from seamwatch.web.gates import GateRoutes, Rights
 from seamwatch.web.landing import PAGES, landing_page
 from seamwatch.web.limits import Deadlines, RateLimit
+from seamwatch.web.runbooks import Runbooks
 from seamwatch.web.server import Address, parse_address
 from seamwatch.web.webconfig import HttpSection, RateLimitSection, TlsSection, WebConfig
 from test_collectors import full, world
@@ -73,6 +75,7 @@ async def serving(
         ready=ready,
         reload=reload,
         gates=no_gates(),
+        runbooks=Runbooks(assets("runbooks"), {}.get),
         web_config=web_config,
         deadlines=deadlines,
         drain_timeout=drain_timeout,

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from seamwatch.assets import assets
 from seamwatch.collectors.own import GateFacts, OwnMetrics, StoreHealth
 from seamwatch.config import Config
 from seamwatch.config.actions import ActionSection
@@ -39,6 +40,7 @@ from seamwatch.watch.stages import Change
 from seamwatch.watch.worker import Worker
 from seamwatch.web import Server
 from seamwatch.web.gates import Client, GateRoutes, Rights
+from seamwatch.web.runbooks import Runbooks
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +65,7 @@ class Exporter:
         self._web_config = web_config
         self._clock = clock
         self._chunks = ChunkStore()
+        self._snapshots: dict[str, Snapshot] = {}  # as shown last
         self._watch = Watch(self)
         self._worker = Worker()
         self._reloading = asyncio.Lock()
@@ -96,7 +99,8 @@ class Exporter:
         gate = self._gates.report(name)
         if gate is not None:
             gate = replace(gate, actions=self._enforcing.reports(name))
-        self._chunks.put(replace(snapshot, gate=gate))
+        self._snapshots[name] = shown = replace(snapshot, gate=gate)
+        self._chunks.put(shown)
         if self._journal is not None:
             for change in changes:
                 self._journal.put_history(snapshot.pipeline.name, *change)
@@ -104,6 +108,7 @@ class Exporter:
     def withdraw(self, pipeline: str) -> None:
         """Show nothing of *pipeline* any more."""
         self._chunks.remove(pipeline)
+        self._snapshots.pop(pipeline, None)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT; SIGHUP reads the configuration again.
@@ -143,6 +148,7 @@ class Exporter:
             ready=lambda: self._is_ready and not self._stop.is_set(),
             reload=self.reload,
             gates=self._gate_routes(config),
+            runbooks=Runbooks(assets("runbooks"), self._snapshots.get),
         )
         await server.start()
         stack.push_async_callback(server.stop)

@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "golden": "look after golden sets",
     "score": "ask the live model the whole golden set once and report",
     "plan": "say what a floor and a rate amount to: time, halts, money",
+    "bundle": "write rules, receivers, dashboards and runbooks to load",
     "schema": "print the JSON Schema of the configuration",
     "demo": "run a real pipeline, break it, and see what is silent",
 }

@@ -18,6 +18,7 @@ from seamwatch.web.guard import CONFIG, IS_CHECK, Guard
 from seamwatch.web.landing import CONTENT_SECURITY_POLICY, landing_page, what_exists
 from seamwatch.web.limits import RESPONSE, Deadlines, body, deadline
 from seamwatch.web.problems import refusal
+from seamwatch.web.runbooks import Runbooks
 from seamwatch.web.webconfig import WebConfigFile
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class Routes:
     reload: Reload
     deadlines: Deadlines
     gates: GateRoutes | None = None
+    runbooks: Runbooks | None = None
     is_draining: bool = False
     scrapes: int = 0  # under way
     _reloading: asyncio.Task[str | None] | None = None
@@ -58,6 +60,7 @@ class Routes:
             web.post("/-/reload", self.reloaded),
             web.put("/-/reload", self.reloaded),
             *(self.gates.table() if self.gates is not None else ()),
+            *(self.runbooks.table() if self.runbooks is not None else ()),
         ]
 
     async def landing(self, request: web.Request) -> web.Response:

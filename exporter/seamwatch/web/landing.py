@@ -13,6 +13,7 @@ PAGES: tuple[tuple[str, str, str], ...] = (
     ("/-/healthy", "GET", "200 while the exporter runs"),
     ("/-/ready", "GET", "200 once every pipeline has been judged, 503 before and while stopping"),
     ("/-/reload", "POST", "read the configuration again; PUT does the same"),
+    ("/runbooks/", "GET", "what to do about each alert; ?pipeline= shows how one stands"),
     ("/v1/gates", "GET", "the gates, as JSON"),
     ("/v1/openapi.json", "GET", "how to ask the gates, and tell them"),
 )

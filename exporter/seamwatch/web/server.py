@@ -19,6 +19,7 @@ from seamwatch.web.app import Reload, Routes, application
 from seamwatch.web.gates import GateRoutes
 from seamwatch.web.gates.checks import Plain
 from seamwatch.web.limits import Deadlines
+from seamwatch.web.runbooks import Runbooks
 from seamwatch.web.tls import RotatingContext
 from seamwatch.web.webconfig import WebConfigFile
 
@@ -55,7 +56,8 @@ class Server:
     """Serves an exposition on any number of addresses.
 
     The caller owns the exposition and closes it after `stop`. *ready* says whether the page is
-    whole; *reload* reads the configuration again; *gates* are what ``/v1`` serves. *drain_timeout*
+    whole; *reload* reads the configuration again; *gates* are what ``/v1`` serves,
+    *runbooks* what ``/runbooks/`` does. *drain_timeout*
     is how long, in seconds, `stop` waits for requests that are under way.
 
     Raises:
@@ -70,6 +72,7 @@ class Server:
         ready: Callable[[], bool],
         reload: Reload,
         gates: GateRoutes | None = None,
+        runbooks: Runbooks | None = None,
         web_config: Path | None = None,
         deadlines: Deadlines | None = None,
         drain_timeout: float = 20.0,
@@ -77,7 +80,7 @@ class Server:
         self._listen = [parse_address(text) for text in listen]
         self._file = WebConfigFile(web_config)
         self._tls = RotatingContext.of(self._file) if self._file.has_tls else None
-        self._routes = Routes(exposition, ready, reload, deadlines or Deadlines(), gates)
+        self._routes = Routes(exposition, ready, reload, deadlines or Deadlines(), gates, runbooks)
         self._drain_timeout = drain_timeout
         self._runner: web.AppRunner | None = None
 
