@@ -188,7 +188,7 @@ async def alertmanager(folder: Path) -> AsyncIterator[tuple[str, Pager]]:
         for team in ("platform", "ml", "data")
     )
     text = "teams:\n" + teams + TEXT[TEXT.index("pipelines:") : TEXT.index("  lost:")]
-    content = configuration(settings(folder, text), group_wait="1s", group_interval="1s")
+    content = configuration(settings(folder, text), group_wait="4s", group_interval="1s")
     path, url = write(folder, content), f"http://127.0.0.1:{port}"
     process = await asyncio.create_subprocess_exec(
         program, f"--config.file={path}", f"--storage.path={folder}/am",
