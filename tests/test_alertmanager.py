@@ -205,7 +205,8 @@ async def alertmanager(folder: Path) -> AsyncIterator[tuple[str, Pager]]:
 
 async def post(url: str, *alerts: dict[str, str], ended: bool = False) -> None:
     now = datetime.now(UTC)
-    start, end = now - timedelta(minutes=5), now + timedelta(minutes=-1 if ended else 5)
+    # what began long ago is told at once, before all of it is known
+    start, end = now - timedelta(seconds=1), now + timedelta(minutes=0 if ended else 5)
     body = [
         {"labels": labels, "startsAt": start.isoformat(), "endsAt": end.isoformat()}
         for labels in alerts
