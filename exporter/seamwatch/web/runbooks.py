@@ -21,6 +21,8 @@ from seamwatch.snapshot import AttributionState, Snapshot
 Fact = tuple[str, str]
 """What it is about, and what is known."""
 
+SMALLEST = 0.001  # of the answers: a smaller share of the loss is not worth a word
+
 _NAME = re.compile(r"[A-Za-z0-9]{1,80}")
 _STYLE = (
     ":root{color-scheme:light dark}"
@@ -120,7 +122,7 @@ def _facts(snapshot: Snapshot, now: float) -> Iterator[Fact]:
         lost = ""
         if seam is not None:
             teams = f"{seam.upstream_team} → {seam.downstream_team}"
-            lost = f"; most of it is lost from {seam.upstream} to {seam.downstream} ({teams})"
+            lost = f"; the seam that loses most: {seam.upstream} → {seam.downstream} ({teams})"
         yield "Data", f"{_span(now - fresh.watermark)} old{lost}"
     if snapshot.gate is not None:
         answer, state = snapshot.gate.answer, snapshot.gate.state
@@ -145,6 +147,8 @@ def _suspects(known: AttributionState, snapshot: Snapshot) -> str:
     found, stages = known.attribution, snapshot.pipeline.by_name
     parts = []
     for name, share in sorted(found.shares.items(), key=lambda one: -one[1].value):
+        if share.value < SMALLEST and name != found.top:
+            continue
         stage = known.blamed.get(name, name)
         team = f" of team {stages[stage].team}" if stage in stages else ""
         top = "; first of all" if name in {found.top, *found.tied} else ""
