@@ -100,7 +100,13 @@ def test_nobody_reading_is_no_traceback() -> None:
 def test_ctrl_c_ends_quietly(tmp_path: Path) -> None:
     pipe = tmp_path / "seamwatch.yaml"
     os.mkfifo(pipe)  # nobody writes: the command waits in it
-    process = subprocess.Popen([*COMMAND, "check", str(pipe)], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*COMMAND, "check", str(pipe)],
+        stderr=subprocess.PIPE,
+        text=True,
+        # what runs the tests in the background may have us ignore it, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     with pipe.open("w"):  # returns once the command reads
         process.send_signal(signal.SIGINT)
     # the pipe ends: a signal that came just before the command began to wait is seen then
